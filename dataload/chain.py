@@ -1,0 +1,139 @@
+"""Transforms put in a row.
+
+A transform is any callable from one value to one value. What a chain needs to know of it beyond that (is it random,
+can it do a whole batch, what does its output look like) it asks through the optional abilities defined here, so
+that a lambda stays a full citizen.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+
+from dataload.errors import ChainError
+
+Transform = Callable[..., Any]
+
+
+@dataclass(frozen=True)
+class Spec:
+    """What is known of a value on its way through a chain before any data is read.
+
+    A transform that knows more says so in `output_spec(spec) -> Spec`, and raises `ChainError` there when what comes
+    in cannot be right.
+
+    Attributes:
+        kind: "waveform" ((samples,) float32), "features" ((frames, bins) float32), or None where nothing is known.
+        sample_rate: in Hz, of the waveform or of the waveform that the features came from; None where not known.
+        varies: whether the leading axis may differ from sample to sample, so that a batch must be padded.
+    """
+
+    kind: str | None = None
+    sample_rate: int | None = None
+    varies: bool = False
+
+
+@runtime_checkable
+class SpecTransform(Protocol):
+    """A transform that knows what its output looks like."""
+
+    def output_spec(self, spec: Spec) -> Spec:
+        """Return what comes out when `spec` goes in, or raise ChainError."""
+        ...
+
+
+@runtime_checkable
+class BatchTransform(Protocol):
+    """A transform that does a whole batch in one call, with the same result as one by one."""
+
+    def batch(self, values: list[Any]) -> list[Any]:
+        """Return one output per value, in order."""
+        ...
+
+
+class RandomTransform(ABC):
+    """Base of the transforms that draw random numbers: called as `transform(value, rng)`.
+
+    `rng` is made anew for every sample from (seed, epoch, sample index, position in the chain). A subclass that takes
+    every random number from it, and keeps no state, gives the same result whichever worker runs it.
+
+    >>> class Gain(RandomTransform):
+    ...     def __call__(self, value, rng):
+    ...         return value * rng.uniform(0.5, 2.0)
+    """
+
+    @abstractmethod
+    def __call__(self, value: Any, rng: np.random.Generator) -> Any:
+        """Return the transformed value."""
+
+
+def name_of(transform: Transform) -> str:
+    """Return a transform's name for messages: the repr of the library's own, the plain name of a function."""
+    if isinstance(transform, SpecTransform | RandomTransform):
+        return repr(transform)
+    return getattr(transform, "__qualname__", None) or repr(transform)
+
+
+def output_spec(transform: Transform, spec: Spec) -> Spec:
+    """Return what `transform` makes of `spec`.
+
+    A transform that says nothing about its output may have changed anything but is taken to pass on whether the
+    length varies: a gain or a type conversion must not turn a padded field into a stacked one.
+    """
+    if isinstance(transform, SpecTransform):
+        return transform.output_spec(spec)
+    return Spec(varies=spec.varies)
+
+
+@dataclass(frozen=True, init=False)
+class Chain:
+    """A row of transforms, checked when it is made, callable on one value outside any loader.
+
+    Args:
+        transforms: callables, applied from left to right.
+        rng: (in calls) the generator for random transforms; a chain without any needs none.
+
+    Raises:
+        ChainError: something in the row is not callable, or does not fit what comes before it.
+
+    >>> Chain([np.abs, np.sqrt])(np.array([-4.0, 9.0]))
+    array([2., 3.])
+    """
+
+    transforms: tuple[Transform, ...]
+    spec: Spec
+
+    def __init__(self, transforms: Sequence[Transform] | Transform) -> None:
+        steps = tuple(transforms) if isinstance(transforms, list | tuple) else (transforms,)
+        spec = Spec()
+        for i, transform in enumerate(steps):
+            if isinstance(transform, type) and (hasattr(transform, "output_spec") or issubclass(transform, RandomTransform)):
+                raise ChainError(f"transform {i} is the class {transform.__name__}: write {transform.__name__}(...)")
+            if not callable(transform):
+                raise ChainError(f"transform {i} is {transform!r}, which is not callable")
+            try:
+                spec = output_spec(transform, spec)
+            except ChainError as error:
+                before = name_of(steps[i - 1]) if i else "the start of the chain"
+                raise ChainError(f"{name_of(transform)} cannot follow {before}: {error}") from None
+        object.__setattr__(self, "transforms", steps)
+        object.__setattr__(self, "spec", spec)
+
+    def __call__(self, value: Any, rng: np.random.Generator | None = None) -> Any:
+        for transform in self.transforms:
+            if isinstance(transform, RandomTransform):
+                if rng is None:
+                    raise ChainError(
+                        f"{name_of(transform)} is random: call the chain with rng=numpy.random.default_rng(seed)"
+                    )
+                value = transform(value, rng)
+            else:
+                value = transform(value)
+        return value
+
+    def __len__(self) -> int:
+        return len(self.transforms)

@@ -1,0 +1,83 @@
+"""Every error that dataload raises of its own.
+
+    DataloadError
+    ├── ConfigError (ValueError)            an argument that cannot work
+    │   └── ChainError                      transforms that do not fit together
+    ├── SourceError                         samples that cannot be found or read
+    │   ├── SourceNotFound (FileNotFoundError)
+    │   └── DecodeError (ValueError)        a file that is damaged or not what its name says
+    ├── FieldError (LookupError)            a field that the sample does not have
+    ├── TransformError (ValueError)         a value that a transform cannot work on
+    ├── CollateError (ValueError)           samples that do not make a batch
+    ├── StateError (ValueError)             a state that belongs to another run
+    ├── WorkerError (RuntimeError)          a worker that cannot go on
+    │   ├── WorkerDied
+    │   ├── WorkerTimeout (TimeoutError)
+    │   └── NotPicklable (TypeError)        something that cannot travel to or from a process
+    └── MissingExtra (ImportError)          an optional package that is not installed
+
+Each also derives from the builtin in brackets, so code that catches the builtin keeps working. An exception raised
+by a user's own source, transform or collate function keeps its type; the loader adds notes to it (`add_note`).
+"""
+
+from __future__ import annotations
+
+
+class DataloadError(Exception):
+    """Root of the library's own errors."""
+
+
+class ConfigError(DataloadError, ValueError):
+    """An argument that cannot work; the message names it and says what is allowed."""
+
+
+class ChainError(ConfigError):
+    """Two transforms that do not fit together, found when the chain is made."""
+
+
+class SourceError(DataloadError):
+    """Samples that cannot be found or read."""
+
+
+class SourceNotFound(SourceError, FileNotFoundError):
+    """A folder, file or pattern with nothing there."""
+
+
+class DecodeError(SourceError, ValueError):
+    """A file that is damaged, empty or not what its name says."""
+
+
+class FieldError(DataloadError, LookupError):
+    """A field that the sample does not have."""
+
+
+class TransformError(DataloadError, ValueError):
+    """A value that a transform cannot work on."""
+
+
+class CollateError(DataloadError, ValueError):
+    """Samples that do not make a batch."""
+
+
+class StateError(DataloadError, ValueError):
+    """A state that belongs to another data set, seed, sampler or version."""
+
+
+class WorkerError(DataloadError, RuntimeError):
+    """A worker that cannot go on."""
+
+
+class WorkerDied(WorkerError):
+    """A worker process that ended by itself; the message names the signal or exit code."""
+
+
+class WorkerTimeout(WorkerError, TimeoutError):
+    """No batch within `timeout` seconds."""
+
+
+class NotPicklable(WorkerError, TypeError):
+    """Something that cannot travel to or from a worker process."""
+
+
+class MissingExtra(DataloadError, ImportError):
+    """An optional package that is not installed; the message names the extra that brings it."""

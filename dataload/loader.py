@@ -1,0 +1,270 @@
+"""The Loader: the batches of a source, in order, made by any number and kind of workers."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from dataload.batching import ListedBatches, Plan, SizedBatches
+from dataload.errors import ConfigError, StateError
+from dataload.iteration import EpochIterator, LoaderStats
+from dataload.pipeline import Pipeline, Transforms, default_collate, make_steps
+from dataload.samplers import RandomSampler, Sampler, SequentialSampler
+from dataload.samplers.foreign import ForeignSampler
+from dataload.sources.base import check_source
+from dataload.state import State, check_state, identify, make_state
+from dataload.workers import Workers, start_workers
+
+_KINDS = ("auto", "thread", "process")
+
+
+class Loader:
+    """The batches of a source.
+
+    Batch k of an epoch depends on the source, the transforms, the seed, the epoch and k, and on nothing else: any
+    number and kind of workers give the same batches, and so does a run that was stopped and resumed.
+
+    Each `iter(loader)` starts the next epoch; after `load_state_dict` it continues inside the epoch of the state.
+
+    Args:
+        source: anything with `__len__` and `__getitem__`.
+        transforms: a callable on the sample, a dict of field to callable or list of callables, or a list of these.
+        batch_size: samples in a batch.
+        shuffle: whether the order is random, another one in each epoch.
+        sampler: the order: a `Sampler`, or any iterable of indices (read once per epoch). Excludes shuffle.
+        batch_sampler: an iterable of lists of indices, one per batch (read once per epoch). Excludes batch_size,
+            shuffle, sampler and drop_last.
+        num_workers: 0 makes batches in the calling thread; n makes them ahead on n threads or processes.
+        worker: "thread" for transforms that let go of the GIL (decoding, FFTs, numpy), "process" for those that do
+            not, "auto" to leave the choice to the loader.
+        collate_fn: list of samples -> batch. `stack`, `pad` or any callable; by default fields whose transforms say
+            that their length varies are padded, the rest is stacked.
+        drop_last: whether a last batch with fewer samples is left out.
+        seed: of the order and of the random transforms.
+        prefetch_factor: batches made ahead per worker.
+        timeout: seconds to wait for a batch of a worker; 0 waits for ever.
+
+    Raises:
+        ConfigError: an argument that cannot work, or two that exclude each other.
+        ChainError: transforms that do not fit together.
+
+    >>> loader = Loader([1, 2, 3, 4, 5], transforms=lambda x: x * x, batch_size=2)
+    >>> loader
+    Loader(5 samples -> 3 batches of 2, no workers, epoch 0, batch 0)
+    >>> list(loader)
+    [array([1, 4]), array([ 9, 16]), array([25])]
+    """
+
+    def __init__(
+        self,
+        source: Any,
+        *,
+        transforms: Transforms = None,
+        batch_size: int = 1,
+        shuffle: bool = False,
+        sampler: Sampler | Iterable[int] | None = None,
+        batch_sampler: Iterable[Iterable[int]] | None = None,
+        num_workers: int = 0,
+        worker: str = "auto",
+        collate_fn: Callable[..., Any] | None = None,
+        drop_last: bool = False,
+        seed: int = 0,
+        prefetch_factor: int = 2,
+        timeout: float = 0,
+    ) -> None:
+        self._options = {key: value for key, value in locals().items() if key not in ("self", "source")}
+        check_source(source)
+        _check_numbers(batch_size, num_workers, prefetch_factor, timeout, seed)
+        if worker not in _KINDS:
+            raise ConfigError(f"worker={worker!r} must be one of {', '.join(map(repr, _KINDS))}")
+        if collate_fn is not None and not callable(collate_fn):
+            raise ConfigError(f"collate_fn={collate_fn!r} must be a function of a list of samples, such as stack or pad")
+        self.source = source
+        self.batch_size: int | None = None if batch_sampler is not None else batch_size
+        self.num_workers = num_workers
+        self.worker = "thread" if worker == "auto" else worker
+        self.drop_last = drop_last
+        self.seed = seed
+        self.prefetch_factor = prefetch_factor
+        self.timeout = timeout
+        self.plan: Plan
+        if batch_sampler is not None:
+            _check_batch_sampler(batch_sampler, batch_size, shuffle, sampler, drop_last)
+            self.plan = ListedBatches(batch_sampler, seed)
+        else:
+            self.plan = SizedBatches(_make_sampler(source, sampler, shuffle, seed), batch_size, drop_last)
+        steps, varying = make_steps(transforms)
+        self.pipeline = Pipeline(source, steps, collate_fn or default_collate(varying), seed)
+
+        self._epoch = 0
+        self._samples = 0
+        # Whether the next iterator goes on from (epoch, samples); otherwise it starts the next epoch.
+        self._continues = True
+        self._identity: dict[str, Any] | None = None
+        self._stats = LoaderStats(self.worker if num_workers else "serial", num_workers)
+        self._active: weakref.ref[EpochIterator] | None = None
+        self._end_workers: Callable[[], Any] | None = None
+        self._workers: Workers | None = None
+
+    def __len__(self) -> int:
+        """Return the number of batches of a whole epoch."""
+        return self.plan.num_batches(self._epoch)
+
+    def __iter__(self) -> EpochIterator:
+        """Start the next epoch, or continue the one of a loaded state. An older iterator is ended."""
+        self._end_iteration()
+        if not self._continues:
+            self._epoch, self._samples = self._epoch + 1, 0
+        self._continues = False
+        window = self.prefetch_factor * self.num_workers or 1
+        iterator = EpochIterator(self, self._epoch, self.plan.batches(self._epoch, self._samples), window)
+        self._active = weakref.ref(iterator)
+        return iterator
+
+    def set_epoch(self, epoch: int) -> None:
+        """Let the next iterator start at the beginning of `epoch`.
+
+        If that is the epoch of a state just loaded, it continues inside it: a training loop may call this at the top
+        of each epoch, resumed or not.
+        """
+        if not isinstance(epoch, int) or epoch < 0:
+            raise ConfigError(f"epoch={epoch!r} must be a whole number from 0 up")
+        if self._continues and epoch == self._epoch:
+            return
+        self._end_iteration()
+        self._epoch, self._samples, self._continues = epoch, 0, True
+
+    def state_dict(self) -> State:
+        """Return where the training loop is, as plain JSON; batches made ahead do not count."""
+        order = self.plan.order_digest(self._epoch) if self._samples else None
+        return make_state(self._identify(), self.seed, self._epoch, self._samples, order)
+
+    def load_state_dict(self, state: State) -> None:
+        """Continue, in the next iterator, with exactly the samples that were not yet delivered.
+
+        Raises:
+            StateError: the state belongs to another data set, sampler or seed; the message names the difference.
+        """
+        epoch, samples, order = check_state(state, self._identify(), self.seed)
+        if order is not None and order != self.plan.order_digest(epoch):
+            raise StateError(
+                f"the sampler gives another order in epoch {epoch} than when the state was saved, so nobody can say which "
+                "samples are left: make its order depend on set_epoch or on a torch generator with a fixed seed"
+            )
+        self._end_iteration()
+        self._epoch, self._samples, self._continues = epoch, samples, True
+
+    @property
+    def stats(self) -> LoaderStats:
+        """Figures of the epoch under way, or of the last one."""
+        iterator = self._active() if self._active else None
+        return iterator.stats() if iterator else self._stats
+
+    def with_options(self, **options: Any) -> Loader:
+        """Return a Loader of the same source with other arguments, at the start of epoch 0.
+
+        >>> Loader([1, 2, 3]).with_options(batch_size=3, num_workers=2)
+        Loader(3 samples -> 1 batch of 3, 2 thread workers, epoch 0, batch 0)
+        """
+        return Loader(self.source, **{**self._options, **options})
+
+    def close(self) -> None:
+        """End the workers. The loader can be used again; it starts new ones."""
+        self._end_iteration()
+        self._stop_workers()
+
+    def __enter__(self) -> Loader:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        total = self.plan.num_batches(self._epoch)
+        batch = total - self.plan.num_batches(self._epoch, self._samples)
+        size = "" if self.batch_size is None else f" of {self.batch_size}"
+        batches = f"{total} batch{'' if total == 1 else 'es'}{size}"
+        workers = "no workers"
+        if self.num_workers:
+            workers = f"{self.num_workers} {self.worker} worker{'' if self.num_workers == 1 else 's'}"
+        return f"Loader({len(self.source)} samples -> {batches}, {workers}, epoch {self._epoch}, batch {batch})"
+
+    def _identify(self) -> dict[str, Any]:
+        if self._identity is None:
+            self._identity = identify(self.source, self.plan)
+        return self._identity
+
+    # What follows is called by the iterator.
+
+    def _is_active(self, iterator: EpochIterator) -> bool:
+        return self._active is not None and self._active() is iterator
+
+    def _start_workers(self) -> Workers:
+        if self._workers is None:
+            workers = start_workers(self.worker, self.num_workers, self.pipeline)
+            # A finaliser ends them when the loader is forgotten, and at the exit of the interpreter.
+            self._workers, self._end_workers = workers, weakref.finalize(self, workers.close)
+        return self._workers
+
+    def _stop_workers(self) -> None:
+        end, self._workers, self._end_workers = self._end_workers, None, None
+        if end is not None:
+            end()
+
+    def _delivered(self, iterator: EpochIterator, samples: int) -> None:
+        self._samples += samples
+
+    def _finished(self, iterator: EpochIterator) -> None:
+        self._stats = iterator.stats()
+        self._active = None
+        self._epoch, self._samples, self._continues = self._epoch + 1, 0, True
+
+    def _left_early(self, iterator: EpochIterator) -> None:
+        # While an iterator is being collected its weak reference is dead already, so a dead one counts as its own.
+        if self._active is not None and self._active() in (iterator, None):
+            self._stats = iterator.stats()
+            self._active = None
+            self._stop_workers()
+
+    def _end_iteration(self) -> None:
+        iterator = self._active() if self._active else None
+        if iterator is not None:
+            self._stats = iterator.stats()
+            self._active = None
+            # Its batches are still in the making.
+            self._stop_workers()
+
+
+def _check_numbers(batch_size: Any, num_workers: Any, prefetch_factor: Any, timeout: Any, seed: Any) -> None:
+    for name, value, least in (
+        ("batch_size", batch_size, 1),
+        ("num_workers", num_workers, 0),
+        ("prefetch_factor", prefetch_factor, 1),
+    ):
+        if not isinstance(value, int) or isinstance(value, bool) or value < least:
+            raise ConfigError(f"{name}={value!r} must be a whole number from {least} up")
+    if isinstance(timeout, bool) or not isinstance(timeout, int | float) or not timeout >= 0:
+        raise ConfigError(f"timeout={timeout!r} must be a number of seconds, or 0 to wait for ever")
+    if not isinstance(seed, int) or isinstance(seed, bool):
+        raise ConfigError(f"seed={seed!r} must be a whole number")
+
+
+def _check_batch_sampler(batch_sampler: Any, batch_size: int, shuffle: bool, sampler: Any, drop_last: bool) -> None:
+    if batch_size != 1 or shuffle or sampler is not None or drop_last:
+        raise ConfigError("batch_sampler decides the batches alone: leave out batch_size, shuffle, sampler and drop_last")
+    if not hasattr(batch_sampler, "__iter__"):
+        raise ConfigError(f"batch_sampler is a {type(batch_sampler).__name__}: it must be an iterable of lists of indices")
+
+
+def _make_sampler(source: Any, sampler: Any, shuffle: bool, seed: int) -> Sampler:
+    if sampler is None:
+        length = len(source)
+        return RandomSampler(length, seed) if shuffle else SequentialSampler(length)
+    if shuffle:
+        raise ConfigError("shuffle=True and sampler= exclude each other: the sampler decides the order")
+    if isinstance(sampler, Sampler):
+        return sampler
+    if hasattr(sampler, "__iter__"):
+        return ForeignSampler(sampler, seed)
+    raise ConfigError(f"sampler is a {type(sampler).__name__}: it must have indices(epoch, start, stop), or be iterable")

@@ -1,0 +1,197 @@
+"""From indices to one batch: fetch, transform, collate.
+
+A pipeline is pure: what it returns depends on (source, transforms, seed, epoch, indices) and on nothing else. It knows
+no workers; every kind of worker runs the same pipeline, so all of them make the same batches.
+"""
+
+from __future__ import annotations
+
+import inspect
+import itertools
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property, partial
+from typing import Any
+
+from dataload.blas import single_threaded_blas
+from dataload.chain import BatchTransform, Chain, RandomTransform, Transform, name_of
+from dataload.collate import Collate, pad, stack
+from dataload.errors import ChainError
+from dataload.keys import generator
+from dataload.memory import Allocator, aligned_empty
+from dataload.samples import Field, get_field, replace_field
+from dataload.sources.base import describe, fetch
+
+Transforms = Transform | Sequence[Any] | Mapping[Any, Any] | None
+
+
+@dataclass(frozen=True)
+class Step:
+    """One transform at its place.
+
+    Attributes:
+        transform: the callable.
+        field: the field it works on; None for the whole sample.
+        position: its number among the steps on the same field, which keys its random numbers.
+    """
+
+    transform: Transform
+    field: Field | None
+    position: int
+
+    def __str__(self) -> str:
+        return name_of(self.transform) + ("" if self.field is None else f" on field {self.field!r}")
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """Everything that turns indices into a batch.
+
+    Attributes:
+        source: the samples.
+        steps: what happens to them, in order.
+        collate: samples to batch; one with a parameter `alloc` is told where to write.
+        seed: of the random transforms.
+    """
+
+    source: Any
+    steps: tuple[Step, ...]
+    collate: Collate
+    seed: int
+
+    def run(self, epoch: int, indices: Sequence[int], alloc: Allocator = aligned_empty) -> Any:
+        """Return the batch of these samples.
+
+        An exception from the source, a transform or the collate function keeps its type; notes say where it came from.
+        """
+        with single_threaded_blas:
+            samples = fetch(self.source, indices)
+            for field, steps in self._runs:
+                samples = self._apply(field, steps, samples, epoch, indices)
+            if self._takes_alloc:
+                return self.collate(samples, alloc=alloc)
+            return self.collate(samples)
+
+    @cached_property
+    def _runs(self) -> list[tuple[Field | None, tuple[Step, ...]]]:
+        """Consecutive steps on the same field, which is taken out of the samples once for all of them."""
+        groups = itertools.groupby(self.steps, key=lambda step: step.field)
+        return [(field, tuple(steps)) for field, steps in groups]
+
+    @cached_property
+    def _takes_alloc(self) -> bool:
+        try:
+            return "alloc" in inspect.signature(self.collate).parameters
+        except (TypeError, ValueError):  # Callables in C have no signature, and no allocator to take.
+            return False
+
+    def _apply(
+        self, field: Field | None, steps: tuple[Step, ...], samples: list[Any], epoch: int, indices: Sequence[int]
+    ) -> list[Any]:
+        values = samples if field is None else self._field_values(field, samples, indices)
+        for whole_batch, group in itertools.groupby(steps, key=_does_batches):
+            if whole_batch:
+                for step in group:
+                    values = self._one_call(step, values, epoch, indices)
+            else:
+                # Sample by sample through all of these steps: a long recording is still in the cache for the next one.
+                row = tuple(group)
+                values = [self._one_sample(row, value, epoch, i) for value, i in zip(values, indices, strict=True)]
+        if field is None:
+            return values
+        return [replace_field(sample, field, value) for sample, value in zip(samples, values, strict=True)]
+
+    def _field_values(self, field: Field, samples: list[Any], indices: Sequence[int]) -> list[Any]:
+        values = []
+        for sample, index in zip(samples, indices, strict=True):
+            try:
+                values.append(get_field(sample, field))
+            except LookupError as error:
+                error.add_note(f"in {describe(self.source, index)}")
+                raise
+        return values
+
+    def _one_sample(self, steps: tuple[Step, ...], value: Any, epoch: int, index: int) -> Any:
+        for step in steps:
+            try:
+                if isinstance(step.transform, RandomTransform):
+                    key = "" if step.field is None else repr(step.field)
+                    value = step.transform(value, generator(self.seed, epoch, index, key, step.position))
+                else:
+                    value = step.transform(value)
+            except Exception as error:
+                error.add_note(f"in transform {step}, {describe(self.source, index)}")
+                raise
+        return value
+
+    def _one_call(self, step: Step, values: list[Any], epoch: int, indices: Sequence[int]) -> list[Any]:
+        assert isinstance(step.transform, BatchTransform)
+        try:
+            results = list(step.transform.batch(values))
+        except Exception as error:
+            # The sample that is to blame is found by trying them one by one; it raises with its own name.
+            for value, index in zip(values, indices, strict=True):
+                self._one_sample((step,), value, epoch, index)
+            error.add_note(f"in {step}.batch, over samples {list(indices)}, each of which passes by itself")
+            raise
+        if len(results) != len(values):
+            raise ChainError(f"{step}.batch returned {len(results)} values for {len(values)}: it must return one each")
+        return results
+
+
+def _does_batches(step: Step) -> bool:
+    return isinstance(step.transform, BatchTransform) and not isinstance(step.transform, RandomTransform)
+
+
+def make_steps(transforms: Transforms) -> tuple[tuple[Step, ...], frozenset[Field] | None]:
+    """Put the transforms of a Loader in a row, and find which fields they leave with varying lengths.
+
+    Args:
+        transforms: a callable on the sample, a dict of field to callable or list of them, or a list of these.
+
+    Returns:
+        The steps, and the fields to be padded (None: every array, because the sample as a whole was made by a chain
+        whose output varies).
+
+    Raises:
+        ChainError: transforms that do not fit together; the message names the field.
+    """
+    parts = [] if transforms is None else list(transforms) if isinstance(transforms, list | tuple) else [transforms]
+    rows: dict[Field | None, list[Transform]] = {}
+    steps: list[Step] = []
+    for field, transform in _flatten(parts):
+        row = rows.setdefault(field, [])
+        steps.append(Step(transform, field, len(row)))
+        row.append(transform)
+    varying = set()
+    for field, row in rows.items():
+        try:
+            if Chain(row).spec.varies:
+                varying.add(field)
+        except ChainError as error:
+            raise ChainError(str(error) if field is None else f"in the chain of field {field!r}: {error}") from None
+    return tuple(steps), None if None in varying else frozenset(field for field in varying if field is not None)
+
+
+def _flatten(parts: Sequence[Any]) -> Iterator[tuple[Field | None, Transform]]:
+    for part in parts:
+        if isinstance(part, Chain):
+            yield from _flatten(part.transforms)
+        elif isinstance(part, Mapping):
+            for field, value in part.items():
+                row = value if isinstance(value, list | tuple) else [value]
+                for inner, transform in _flatten(row):
+                    if inner is not None:
+                        raise ChainError(f"the chain of field {field!r} holds a dict of fields: nest no further")
+                    yield field, transform
+        elif isinstance(part, list | tuple):
+            yield from _flatten(part)
+        else:
+            yield None, part
+
+
+def default_collate(varying: frozenset[Field] | None) -> Callable[..., Any]:
+    """Return the collate function for fields of which these vary in length: they are padded, the rest is stacked."""
+    if varying is None:
+        return pad
+    return partial(pad, fields=varying) if varying else stack

@@ -1,0 +1,125 @@
+"""Iterables of other libraries as samplers: torch's, Hugging Face's, or any `__iter__` over indices.
+
+Such a sampler can only be read from its start, so it is read once per epoch, whole, and remembered as one array.
+What it draws from the global random generators is made to depend on (seed, epoch) alone; the digest of the order that
+came out stands in the loader's state, so that a sampler which is not repeatable is found out when a run is resumed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import random
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from dataload.errors import ConfigError
+from dataload.keys import mix
+from dataload.samplers.base import IndexArray, check_range
+
+
+@contextmanager
+def _seeded(key: int) -> Iterator[None]:
+    # torch is seeded only where the user has imported it: a sampler that draws from it cannot exist otherwise.
+    torch = sys.modules.get("torch")
+    python_state, numpy_state = random.getstate(), np.random.get_state()
+    torch_state = torch.get_rng_state() if torch else None
+    random.seed(key)
+    np.random.seed(key & 0xFFFFFFFF)
+    if torch:
+        torch.default_generator.manual_seed(key >> 1)
+    try:
+        yield
+    finally:
+        random.setstate(python_state)
+        np.random.set_state(numpy_state)
+        if torch:
+            torch.set_rng_state(torch_state)
+
+
+class EpochReader:
+    """Reads a foreign iterable once per epoch, repeatably, and remembers the last epoch.
+
+    `set_epoch` is called where it exists (torch's DistributedSampler). A `generator` of torch is set anew for every
+    epoch from the seed that it had at first.
+    """
+
+    def __init__(self, iterable: Iterable[Any], seed: int) -> None:
+        self._iterable = iterable
+        self._seed = seed
+        generator = getattr(iterable, "generator", None) or getattr(
+            getattr(iterable, "sampler", None), "generator", None
+        )
+        self._generator = generator if hasattr(generator, "initial_seed") else None
+        self._generator_seed = self._generator.initial_seed() if self._generator is not None else 0
+        self.name = type(iterable).__qualname__
+
+    def read(self, epoch: int) -> list[Any]:
+        """Return everything that the iterable gives in `epoch`."""
+        for target in (self._iterable, getattr(self._iterable, "sampler", None)):
+            if hasattr(target, "set_epoch"):
+                target.set_epoch(epoch)
+        if self._generator is not None:
+            self._generator.manual_seed(mix("generator", self._generator_seed, epoch) >> 1)
+        with _seeded(mix("foreign", self._seed, epoch)):
+            return list(self._iterable)
+
+    def __len__(self) -> int:
+        return len(self._iterable)  # type: ignore[arg-type]
+
+
+def as_indices(values: Any, name: str) -> IndexArray:
+    """Return sample indices as (n,) int64; ConfigError where they are not whole numbers."""
+    array = np.asarray(values)
+    if array.size == 0:
+        return np.empty(0, np.int64)
+    if array.ndim != 1 or array.dtype.kind not in "iu":
+        raise ConfigError(f"{name} must give whole numbers (sample indices), not {values[0]!r}")
+    return array.astype(np.int64)
+
+
+def digest(order: IndexArray) -> str:
+    """Return a short fingerprint of an order."""
+    return hashlib.blake2b(order.tobytes(), digest_size=8).hexdigest()
+
+
+class ForeignSampler:
+    """An iterable of sample indices, to the contract of `Sampler`.
+
+    Args:
+        iterable: gives the indices of one epoch each time it is iterated.
+        seed: what it draws from the global generators of random, numpy and torch depends on this and the epoch.
+    """
+
+    def __init__(self, iterable: Iterable[int], seed: int) -> None:
+        self._reader = EpochReader(iterable, seed)
+        self._epoch = -1
+        self._order: IndexArray = np.empty(0, np.int64)
+
+    def _read(self, epoch: int) -> IndexArray:
+        if epoch != self._epoch:
+            self._order = as_indices(self._reader.read(epoch), f"sampler {self._reader.name}")
+            self._epoch = epoch
+        return self._order
+
+    def __len__(self) -> int:
+        # An order that has been read is the truth; a sampler's own len may be missing or an estimate.
+        if self._epoch >= 0:
+            return len(self._order)
+        return len(self._reader) if hasattr(self._reader._iterable, "__len__") else len(self._read(0))
+
+    def indices(self, epoch: int, start: int, stop: int) -> IndexArray:
+        """Return the indices at positions start <= p < stop of what the iterable gave in `epoch`."""
+        order = self._read(epoch)
+        check_range(len(order), start, stop)
+        return order[start:stop]
+
+    def order_digest(self, epoch: int) -> str:
+        """Return a fingerprint of the order of `epoch`, to be compared when a run is resumed."""
+        return digest(self._read(epoch))
+
+    def __repr__(self) -> str:
+        return f"{self._reader.name}()"

@@ -1,0 +1,8 @@
+"""Which samples exist."""
+
+from dataload.sources.array import ArraySource
+from dataload.sources.base import Source
+from dataload.sources.files import FileSource
+from dataload.sources.table import TableSource
+
+__all__ = ["ArraySource", "FileSource", "Source", "TableSource"]

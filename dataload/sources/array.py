@@ -1,0 +1,83 @@
+"""Arrays as a source: one sample per row."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from dataload.errors import ConfigError
+
+Arrays = ArrayLike | dict[str, Any] | tuple[Any, ...]
+
+# Rows that are looked at to tell one data set from another: enough to notice other data, few enough that a memory map
+# of any size is fingerprinted in no time.
+_FINGERPRINT_ROWS = 16
+
+
+class ArraySource:
+    """The rows of one array, or of several of equal length.
+
+    Args:
+        arrays: an array-like or memory map (n, ...), a dict of such (a sample is a dict of rows), or a tuple of such
+            (a sample is a tuple of rows).
+
+    Raises:
+        ConfigError: there is no array, one has no axis, or their lengths differ.
+
+    >>> source = ArraySource({"x": np.arange(6).reshape(3, 2), "y": np.array([0, 1, 0])})
+    >>> len(source), source[1]
+    (3, {'x': array([2, 3]), 'y': np.int64(1)})
+    """
+
+    def __init__(self, arrays: Arrays) -> None:
+        if isinstance(arrays, dict):
+            named = {str(name): np.asanyarray(array) for name, array in arrays.items()}
+        elif isinstance(arrays, tuple):
+            named = {str(i): np.asanyarray(array) for i, array in enumerate(arrays)}
+        else:
+            named = {"": np.asanyarray(arrays)}
+        self._container: type | None = type(arrays) if isinstance(arrays, dict | tuple) else None
+        self._keys: list[Any] = list(arrays) if isinstance(arrays, dict) else list(named)
+        self._arrays: list[NDArray[Any]] = list(named.values())
+        for name, array in named.items():
+            if array.ndim == 0:
+                raise ConfigError(f"array {name!r} is the single value {array!r}: an ArraySource needs rows")
+        lengths = {name: len(array) for name, array in named.items()}
+        if len(set(lengths.values())) != 1:
+            raise ConfigError(f"arrays of an ArraySource need the same number of rows, one per sample: {lengths or 'no arrays'}")
+
+    def __len__(self) -> int:
+        return len(self._arrays[0])
+
+    def _sample(self, rows: Sequence[Any]) -> Any:
+        if self._container is None:
+            return rows[0]
+        return tuple(rows) if issubclass(self._container, tuple) else dict(zip(self._keys, rows, strict=True))
+
+    def __getitem__(self, index: int) -> Any:
+        return self._sample([array[index] for array in self._arrays])
+
+    def __getitems__(self, indices: Sequence[int]) -> list[Any]:
+        """Return one sample per index; the rows of each array are gathered in one call."""
+        taken = [np.take(array, indices, axis=0) for array in self._arrays]
+        return [self._sample(rows) for rows in zip(*taken, strict=True)]
+
+    def fingerprint(self) -> str:
+        """Return a digest of the shapes, types and a few rows."""
+        state = hashlib.blake2b(digest_size=8)
+        rows = np.unique(np.linspace(0, max(len(self) - 1, 0), _FINGERPRINT_ROWS).astype(np.int64))
+        for key, array in zip(self._keys, self._arrays, strict=True):
+            state.update(f"{key}{array.dtype}{array.shape}".encode())
+            if len(self) and not array.dtype.hasobject:
+                state.update(np.ascontiguousarray(array[rows]).tobytes())
+        return f"ArraySource[{len(self)}]:{state.hexdigest()}"
+
+    def __repr__(self) -> str:
+        shapes = [f"{array.dtype}{list(array.shape)}" for array in self._arrays]
+        if self._container is not None and not issubclass(self._container, tuple):
+            shapes = [f"{key}: {shape}" for key, shape in zip(self._keys, shapes, strict=True)]
+        return f"ArraySource({', '.join(shapes)})"

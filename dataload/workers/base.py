@@ -1,0 +1,89 @@
+"""The contract of every kind of worker.
+
+The loader submits tasks and takes results; results may come in any order, and the loader puts them in order. A kind
+of worker decides where and when a task's pipeline runs, nothing else, so that no kind can change what a batch holds.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from dataload.errors import WorkerTimeout
+from dataload.pipeline import Pipeline
+
+
+@dataclass(frozen=True)
+class Task:
+    """One batch to make.
+
+    Attributes:
+        number: of the task, counted by the loader; the result carries it back.
+        epoch: the random transforms are keyed by it.
+        batch: number of the batch in this run of the epoch, for messages.
+        indices: of the samples.
+    """
+
+    number: int
+    epoch: int
+    batch: int
+    indices: Sequence[int]
+
+
+@dataclass(frozen=True)
+class Result:
+    """What became of a task.
+
+    Attributes:
+        number: of the task.
+        batch: what the collate function returned; None where there is an error.
+        error: the exception that ended the task, with notes that say where it happened.
+        seconds: spent in the pipeline.
+    """
+
+    number: int
+    batch: Any = None
+    error: BaseException | None = None
+    seconds: float = 0.0
+
+
+class Workers(Protocol):
+    """Some workers of one kind, started when made."""
+
+    def submit(self, task: Task) -> None:
+        """Hand in one task; never waits for a worker to be free."""
+        ...
+
+    def next_result(self, timeout: float | None) -> Result:
+        """Wait for any result.
+
+        Raises:
+            WorkerTimeout: none came within `timeout` seconds (None: wait for ever).
+            WorkerDied: a worker ended by itself.
+        """
+        ...
+
+    def close(self) -> None:
+        """End all workers and wait until they have; what was not taken is dropped. May be called again."""
+        ...
+
+
+def run_task(pipeline: Pipeline, task: Task, worker: str) -> Result:
+    """Run one task and catch what it raises."""
+    start = time.perf_counter()
+    try:
+        batch = pipeline.run(task.epoch, task.indices)
+    except Exception as error:
+        error.add_note(f"in batch {task.batch} of epoch {task.epoch}, {worker}")
+        return Result(task.number, error=error, seconds=time.perf_counter() - start)
+    return Result(task.number, batch, seconds=time.perf_counter() - start)
+
+
+def timed_out(timeout: float | None, workers: str) -> WorkerTimeout:
+    """Return the error for a batch that did not come in time."""
+    return WorkerTimeout(
+        f"no batch came from {workers} within timeout={timeout} s: a transform or a read hangs, or a batch takes "
+        "longer than that. timeout=0 waits for ever; num_workers=0 shows where it hangs"
+    )

@@ -1,0 +1,28 @@
+"""No workers: a batch is made in the training loop's own thread when it asks for one."""
+
+from __future__ import annotations
+
+from collections import deque
+
+from dataload.pipeline import Pipeline
+from dataload.workers.base import Result, Task, run_task
+
+
+class SerialWorkers:
+    """Makes each batch when it is asked for."""
+
+    def __init__(self, pipeline: Pipeline) -> None:
+        self._pipeline = pipeline
+        self._tasks: deque[Task] = deque()
+
+    def submit(self, task: Task) -> None:
+        """Keep the task until a result is asked for."""
+        self._tasks.append(task)
+
+    def next_result(self, timeout: float | None) -> Result:
+        """Run the oldest task. `timeout` has no effect: there is nobody else to interrupt the work."""
+        return run_task(self._pipeline, self._tasks.popleft(), "no workers")
+
+    def close(self) -> None:
+        """Forget the tasks."""
+        self._tasks.clear()
