@@ -111,7 +111,9 @@ class Chain:
         steps = tuple(transforms) if isinstance(transforms, list | tuple) else (transforms,)
         spec = Spec()
         for i, transform in enumerate(steps):
-            if isinstance(transform, type) and (hasattr(transform, "output_spec") or issubclass(transform, RandomTransform)):
+            if isinstance(transform, type) and (
+                hasattr(transform, "output_spec") or issubclass(transform, RandomTransform)
+            ):
                 raise ChainError(f"transform {i} is the class {transform.__name__}: write {transform.__name__}(...)")
             if not callable(transform):
                 raise ChainError(f"transform {i} is {transform!r}, which is not callable")

@@ -90,7 +90,9 @@ class _Gather:
         for i, value in enumerate(values):
             if not isinstance(value, type(first)) or len(value) != len(first):
                 found = f"{len(value)}" if isinstance(value, tuple | list) else f"a {type(value).__name__}"
-                raise CollateError(f"{_where(path)} has {len(first)} elements in sample 0 of the batch but {found} in sample {i}")
+                raise CollateError(
+                    f"{_where(path)} has {len(first)} elements in sample 0 of the batch but {found} in sample {i}"
+                )
         batch: list[Any] = []
         for position in range(len(first)):
             gathered = self.gather([value[position] for value in values], (*path, position))
@@ -224,5 +226,7 @@ def pad(
            [1., 1.]]), 'x_lengths': array([1, 2])}
     """
     chosen = None if fields is None else frozenset(fields)
-    gathered = _Gather(alloc, lambda path: chosen is None or bool(path and path[0] in chosen), value).gather(samples, ())
+    gathered = _Gather(alloc, lambda path: chosen is None or bool(path and path[0] in chosen), value).gather(
+        samples, ()
+    )
     return (gathered.array, gathered.lengths) if isinstance(gathered, _Padded) else gathered

@@ -51,8 +51,9 @@ def mix_array(key: int, values: UInt64Array) -> UInt64Array:
         key: as made by `mix`.
         values: (n,) uint64; not modified.
     """
+    # Keys that are close to each other would only swap neighbouring values; finalised, they have nothing in common.
     x = values + np.uint64(_GOLDEN)
-    x ^= np.uint64(key)
+    x ^= np.uint64(_finalise(key ^ _GOLDEN))
     x ^= x >> np.uint64(30)
     x *= np.uint64(_MULTIPLIERS[0])
     x ^= x >> np.uint64(27)

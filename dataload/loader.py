@@ -79,7 +79,9 @@ class Loader:
         if worker not in _KINDS:
             raise ConfigError(f"worker={worker!r} must be one of {', '.join(map(repr, _KINDS))}")
         if collate_fn is not None and not callable(collate_fn):
-            raise ConfigError(f"collate_fn={collate_fn!r} must be a function of a list of samples, such as stack or pad")
+            raise ConfigError(
+                f"collate_fn={collate_fn!r} must be a function of a list of samples, such as stack or pad"
+            )
         self.source = source
         self.batch_size: int | None = None if batch_sampler is not None else batch_size
         self.num_workers = num_workers
@@ -149,8 +151,8 @@ class Loader:
         epoch, samples, order = check_state(state, self._identify(), self.seed)
         if order is not None and order != self.plan.order_digest(epoch):
             raise StateError(
-                f"the sampler gives another order in epoch {epoch} than when the state was saved, so nobody can say which "
-                "samples are left: make its order depend on set_epoch or on a torch generator with a fixed seed"
+                f"the sampler gives another order in epoch {epoch} than when the state was saved, so what is left "
+                "cannot be told: make its order depend on set_epoch or on a torch generator with a fixed seed"
             )
         self._end_iteration()
         self._epoch, self._samples, self._continues = epoch, samples, True
@@ -252,9 +254,13 @@ def _check_numbers(batch_size: Any, num_workers: Any, prefetch_factor: Any, time
 
 def _check_batch_sampler(batch_sampler: Any, batch_size: int, shuffle: bool, sampler: Any, drop_last: bool) -> None:
     if batch_size != 1 or shuffle or sampler is not None or drop_last:
-        raise ConfigError("batch_sampler decides the batches alone: leave out batch_size, shuffle, sampler and drop_last")
+        raise ConfigError(
+            "batch_sampler decides the batches alone: leave out batch_size, shuffle, sampler and drop_last"
+        )
     if not hasattr(batch_sampler, "__iter__"):
-        raise ConfigError(f"batch_sampler is a {type(batch_sampler).__name__}: it must be an iterable of lists of indices")
+        raise ConfigError(
+            f"batch_sampler is a {type(batch_sampler).__name__}: it must be an iterable of lists of indices"
+        )
 
 
 def _make_sampler(source: Any, sampler: Any, shuffle: bool, seed: int) -> Sampler:
@@ -267,4 +273,6 @@ def _make_sampler(source: Any, sampler: Any, shuffle: bool, seed: int) -> Sample
         return sampler
     if hasattr(sampler, "__iter__"):
         return ForeignSampler(sampler, seed)
-    raise ConfigError(f"sampler is a {type(sampler).__name__}: it must have indices(epoch, start, stop), or be iterable")
+    raise ConfigError(
+        f"sampler is a {type(sampler).__name__}: it must have indices(epoch, start, stop), or be iterable"
+    )

@@ -58,18 +58,24 @@ def check_state(state: Any, identity: dict[str, Any], seed: int) -> tuple[int, i
             the difference.
     """
     if not isinstance(state, dict) or not {"version", "fingerprint", "seed", "epoch", "samples"} <= state.keys():
-        raise StateError(f"this is not a state of a Loader, which has version, fingerprint, seed, epoch, samples: {state!r:.200}")
+        raise StateError(
+            f"this is not a state of a Loader, which has version, fingerprint, seed, epoch, samples: {state!r:.200}"
+        )
     if state["version"] != VERSION:
-        raise StateError(f"the state has version {state['version']!r}, this dataload reads {VERSION}: install a newer dataload")
+        raise StateError(
+            f"the state has version {state['version']!r}, this dataload reads {VERSION}: install a newer dataload"
+        )
     saved = state["fingerprint"]
     for name, here in identity.items():
         if saved.get(name) != here:
             raise StateError(
-                f"the state belongs to another {name}: it was saved with {saved.get(name)!r}, this loader has {here!r}. "
-                "Make the loader as it was when the state was saved, or start a new run"
+                f"the state belongs to another {name}: it was saved with {saved.get(name)!r}, this loader has "
+                f"{here!r}. Make the loader as it was when the state was saved, or start a new run"
             )
     if state["seed"] != seed:
-        raise StateError(f"the state was saved with seed={state['seed']}, this loader has seed={seed}: pass the same seed")
+        raise StateError(
+            f"the state was saved with seed={state['seed']}, this loader has seed={seed}: pass the same seed"
+        )
     epoch, samples = state["epoch"], state["samples"]
     for name, value in (("epoch", epoch), ("samples", samples)):
         if not isinstance(value, int) or isinstance(value, bool) or value < 0:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import random
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sized
 from contextlib import contextmanager
 from typing import Any
 
@@ -50,25 +50,28 @@ class EpochReader:
     def __init__(self, iterable: Iterable[Any], seed: int) -> None:
         self._iterable = iterable
         self._seed = seed
-        generator = getattr(iterable, "generator", None) or getattr(
-            getattr(iterable, "sampler", None), "generator", None
-        )
-        self._generator = generator if hasattr(generator, "initial_seed") else None
-        self._generator_seed = self._generator.initial_seed() if self._generator is not None else 0
+        # A batch sampler draws through the sampler inside of it.
+        self._parts: list[Any] = [iterable, getattr(iterable, "sampler", None)]
+        self._generators = [
+            (part.generator, part.generator.initial_seed())
+            for part in self._parts
+            if hasattr(getattr(part, "generator", None), "initial_seed")
+        ]
         self.name = type(iterable).__qualname__
 
     def read(self, epoch: int) -> list[Any]:
         """Return everything that the iterable gives in `epoch`."""
-        for target in (self._iterable, getattr(self._iterable, "sampler", None)):
-            if hasattr(target, "set_epoch"):
-                target.set_epoch(epoch)
-        if self._generator is not None:
-            self._generator.manual_seed(mix("generator", self._generator_seed, epoch) >> 1)
+        for part in self._parts:
+            if hasattr(part, "set_epoch"):
+                part.set_epoch(epoch)
+        for generator, seed in self._generators:
+            generator.manual_seed(mix("generator", seed, epoch) >> 1)
         with _seeded(mix("foreign", self._seed, epoch)):
             return list(self._iterable)
 
-    def __len__(self) -> int:
-        return len(self._iterable)  # type: ignore[arg-type]
+    def length(self) -> int | None:
+        """Return what the iterable says of its length, if anything."""
+        return len(self._iterable) if isinstance(self._iterable, Sized) else None
 
 
 def as_indices(values: Any, name: str) -> IndexArray:
@@ -107,9 +110,9 @@ class ForeignSampler:
 
     def __len__(self) -> int:
         # An order that has been read is the truth; a sampler's own len may be missing or an estimate.
-        if self._epoch >= 0:
-            return len(self._order)
-        return len(self._reader) if hasattr(self._reader._iterable, "__len__") else len(self._read(0))
+        if self._epoch < 0 and (length := self._reader.length()) is not None:
+            return length
+        return len(self._order if self._epoch >= 0 else self._read(0))
 
     def indices(self, epoch: int, start: int, stop: int) -> IndexArray:
         """Return the indices at positions start <= p < stop of what the iterable gave in `epoch`."""

@@ -24,7 +24,7 @@ class RandomSampler:
         seed: whole number of any size.
 
     >>> RandomSampler(10, seed=0).indices(epoch=0, start=0, stop=10)
-    array([0, 1, 8, 2, 5, 6, 7, 4, 9, 3])
+    array([0, 6, 5, 7, 1, 9, 2, 4, 8, 3])
     """
 
     length: int

@@ -48,7 +48,9 @@ class ArraySource:
                 raise ConfigError(f"array {name!r} is the single value {array!r}: an ArraySource needs rows")
         lengths = {name: len(array) for name, array in named.items()}
         if len(set(lengths.values())) != 1:
-            raise ConfigError(f"arrays of an ArraySource need the same number of rows, one per sample: {lengths or 'no arrays'}")
+            raise ConfigError(
+                f"arrays of an ArraySource need the same number of rows, one per sample: {lengths or 'no arrays'}"
+            )
 
     def __len__(self) -> int:
         return len(self._arrays[0])

@@ -37,7 +37,9 @@ class FileSource:
     def __init__(self, root: str | os.PathLike[str], pattern: str = "**/*", **fields: Callable[[Path], Any]) -> None:
         for name, function in fields.items():
             if not callable(function):
-                raise ConfigError(f"field {name}={function!r} must be a function of the file's path, such as {name}=str")
+                raise ConfigError(
+                    f"field {name}={function!r} must be a function of the file's path, such as {name}=str"
+                )
         self._root = Path(root)
         self._pattern = pattern
         self._fields = fields

@@ -88,7 +88,7 @@ class TableSource:
     def __getitems__(self, indices: Sequence[int]) -> list[dict[str, Any]]:
         """Return one sample per index; each row group among them is visited once."""
         wanted = np.asarray(indices, np.int64)
-        if wanted.size and not (0 <= wanted.min() and wanted.max() < len(self)):
+        if wanted.size and (wanted.min() < 0 or wanted.max() >= len(self)):
             raise IndexError(f"indices {wanted.min()}..{wanted.max()} reach outside of {self!r}")
         groups = np.searchsorted(self._ends, wanted, side="right")
         samples: list[dict[str, Any]] = [{}] * len(wanted)

@@ -12,6 +12,8 @@ import socket
 import subprocess
 import time
 from collections import OrderedDict
+from contextlib import suppress
+from typing import Any
 
 from dataload.errors import NotPicklable, WorkerDied
 from dataload.pipeline import Pipeline
@@ -73,13 +75,11 @@ class ProcessWorkers:
         return worker
 
     def _send_to(self, worker: _Worker, parts: list[wire.Buffer]) -> None:
-        try:
+        # An error says that the process is gone. What it had to do is sent to its replacement when the end of its
+        # socket is read, after the results that it may still have sent.
+        with suppress(OSError):
             worker.sock.settimeout(None)
             wire.send(worker.sock, parts)
-        except OSError:
-            # The process is gone. What it had to do is sent to its replacement when the end of its socket is read,
-            # after the results that it may still have sent.
-            pass
 
     def submit(self, task: Task) -> None:
         """Send the task to the worker with the least to do."""
@@ -130,11 +130,9 @@ class ProcessWorkers:
     def close(self) -> None:
         """End all processes and wait until they have."""
         for worker in self._workers:
-            try:
-                # All are told before any is waited for.
+            # All are told before any is waited for.
+            with suppress(OSError):
                 worker.sock.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
         while self._workers:
             self._workers.pop().end()
         self._selector.close()
@@ -146,17 +144,19 @@ def _encode_pipeline(pipeline: Pipeline) -> list[wire.Buffer]:
     except Exception as error:
         parts = {"the source": pipeline.source, "collate_fn": pipeline.collate}
         parts |= {f"transform {step}": step.transform for step in pipeline.steps}
-        for name, part in parts.items():
-            try:
-                wire.encode_by_value(part)
-            except Exception:
-                break
-        else:
-            name = "the pipeline"
+        culprit = next((name for name, part in parts.items() if not _travels(part)), "the pipeline")
         raise NotPicklable(
-            f"{name} cannot be sent to a worker process ({type(error).__name__}: {error}). Use worker='thread', or open "
-            "files, locks and connections inside the function that uses them"
+            f"{culprit} cannot be sent to a worker process ({type(error).__name__}: {error}). Use worker='thread', or "
+            "open files, locks and connections inside the function that uses them"
         ) from error
+
+
+def _travels(part: Any) -> bool:
+    try:
+        wire.encode_by_value(part)
+    except Exception:
+        return False
+    return True
 
 
 def _obituary(dead: _Worker, task: Task | None) -> str:

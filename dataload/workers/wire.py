@@ -71,7 +71,7 @@ def receive(sock: socket.socket) -> list[Any]:
 
 
 def _exactly(sock: socket.socket, size: int) -> memoryview:
-    data = memoryview(aligned_bytes(size))
+    data = aligned_bytes(size).data
     done = 0
     while done < size:
         try:

@@ -1,0 +1,117 @@
+"""The contracts that every source, sampler and kind of worker must pass, as functions to be called by their tests."""
+
+import pickle
+import time
+
+import cloudpickle
+import numpy as np
+
+from dataload.collate import stack
+from dataload.pipeline import Pipeline, make_steps
+from dataload.workers import Task
+
+
+def equal(a, b) -> bool:
+    """Whether two batches are the same bit for bit, in values, types and structure."""
+    if type(a) is not type(b):
+        return False
+    if isinstance(a, dict):
+        return list(a) == list(b) and all(equal(a[key], b[key]) for key in a)
+    if isinstance(a, list | tuple):
+        return len(a) == len(b) and all(equal(x, y) for x, y in zip(a, b, strict=True))
+    if isinstance(a, np.ndarray | np.generic):
+        return a.dtype == b.dtype and a.shape == b.shape and a.tobytes() == b.tobytes()
+    return a == b
+
+
+def check_source(source, *, length: int) -> None:
+    """A source answers by number, the same each time, in one call or many, here or as a copy in another process."""
+    assert len(source) == length
+    everything = [source[i] for i in range(length)]
+    assert equal(everything, [source[i] for i in range(length)])
+    backwards = list(range(length))[::-1] + [0, 0]
+    if hasattr(source, "__getitems__"):
+        assert equal(source.__getitems__(backwards), [everything[i] for i in backwards])
+        assert equal(source.__getitems__([]), [])
+    copy = pickle.loads(cloudpickle.dumps(source))
+    assert equal([copy[i] for i in range(length)], everything)
+    assert copy.fingerprint() == source.fingerprint()
+    assert "0x" not in repr(source), "the repr shows an address"
+    assert isinstance(source.fingerprint(), str)
+    for outside in (length, length + 5):
+        try:
+            source[outside]
+        except IndexError:
+            continue
+        raise AssertionError(f"source[{outside}] of {length} samples did not raise IndexError")
+
+
+def check_sampler(sampler, *, length: int, epoch: int = 3) -> None:
+    """A sampler is a pure function of position: any part, in any order, is the same part of the same whole."""
+    assert len(sampler) == length
+    whole = sampler.indices(epoch, 0, length)
+    assert whole.dtype == np.int64 and whole.shape == (length,)
+    for start in range(0, length, max(length // 7, 1)):
+        for stop in (start, min(start + 1, length), min(start + 13, length), length):
+            assert np.array_equal(sampler.indices(epoch, start, stop), whole[start:stop])
+    for start, stop in ((-1, 0), (0, length + 1), (1, 0)):
+        try:
+            sampler.indices(epoch, start, stop)
+        except IndexError:
+            continue
+        raise AssertionError(f"positions {start}:{stop} of {length} did not raise IndexError")
+
+
+def _slow_if_even(value):
+    time.sleep(0.02 if value % 2 == 0 else 0)
+    return value * 10
+
+
+def _fail_on_seven(value):
+    if value == 7:
+        raise KeyError("seven")
+    return value
+
+
+def check_workers(start) -> None:
+    """Workers answer every task once, in any order, errors included, and leave nothing when they are closed.
+
+    Args:
+        start: pipeline -> workers.
+    """
+
+    def pipeline(transform):
+        return Pipeline(list(range(100)), make_steps(transform)[0], stack, 0)
+
+    workers = start(pipeline(_slow_if_even))
+    try:
+        for number in range(10):
+            workers.submit(Task(number, 0, number, [number, number + 1]))
+        results = {result.number: result for result in (workers.next_result(30) for _ in range(10))}
+        assert sorted(results) == list(range(10))
+        for number, result in results.items():
+            assert result.error is None and result.seconds > 0
+            assert equal(result.batch, np.array([number * 10, number * 10 + 10]))
+            assert result.batch.flags.writeable and result.batch.ctypes.data % 64 == 0
+        # A second wave goes to the same workers.
+        workers.submit(Task(10, 1, 0, [5]))
+        assert workers.next_result(30).number == 10
+    finally:
+        workers.close()
+    workers.close()
+
+    workers = start(pipeline(_fail_on_seven))
+    try:
+        for number, index in enumerate((6, 7, 8)):
+            workers.submit(Task(number, 4, number, [index]))
+        results = {result.number: result for result in (workers.next_result(30) for _ in range(3))}
+        assert results[0].error is None and results[2].error is None
+        error = results[1].error
+        assert type(error) is KeyError and error.args == ("seven",)
+        notes = "\n".join(error.__notes__)
+        assert "_fail_on_seven" in notes and "sample 7" in notes and "batch 1 of epoch 4" in notes
+        # Closing with work not taken, and not begun.
+        for number in range(3, 30):
+            workers.submit(Task(number, 4, number, [number]))
+    finally:
+        workers.close()

@@ -1,0 +1,50 @@
+"""What all tests share: the real speech, and a count of what a test leaves behind."""
+
+import gc
+import os
+import threading
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+ROOT = Path(__file__).resolve().parents[1]
+FSDD = ROOT.parent / "shared" / "data" / "fsdd"
+
+
+@pytest.fixture(scope="session")
+def fsdd() -> Path:
+    """The folder of the Free Spoken Digit Dataset."""
+    if not FSDD.is_dir():
+        pytest.skip("the speech recordings are not here")
+    return FSDD
+
+
+def _held() -> tuple[set[int], set[int], int]:
+    process = psutil.Process()
+    children = {child.pid for child in process.children(recursive=True)}
+    # By identity: other libraries' threads may end during a test, and are not ours to count.
+    threads = {thread.ident for thread in threading.enumerate() if thread.name.startswith("dataload")}
+    return children, threads, process.num_fds()
+
+
+@pytest.fixture
+def leaves_nothing():
+    """Fail a test that leaves a process, a thread of the loader or a file descriptor behind."""
+    gc.collect()
+    children, threads, descriptors = _held()
+    yield
+    deadline = time.monotonic() + 2
+    while True:
+        gc.collect()
+        now = _held()
+        new_children, new_threads, new_descriptors = now[0] - children, now[1] - threads, now[2] - descriptors
+        if not new_children and not new_threads and new_descriptors <= 0:
+            return
+        if time.monotonic() > deadline:
+            break
+        time.sleep(0.02)
+    pytest.fail(f"left behind: processes {new_children}, threads {new_threads}, {new_descriptors} file descriptors")
