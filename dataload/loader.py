@@ -269,7 +269,8 @@ def _make_sampler(source: Any, sampler: Any, shuffle: bool, seed: int) -> Sample
         return RandomSampler(length, seed) if shuffle else SequentialSampler(length)
     if shuffle:
         raise ConfigError("shuffle=True and sampler= exclude each other: the sampler decides the order")
-    if isinstance(sampler, Sampler):
+    # torch's SubsetRandomSampler has `indices` too: a list.
+    if isinstance(sampler, Sampler) and callable(sampler.indices):
         return sampler
     if hasattr(sampler, "__iter__"):
         return ForeignSampler(sampler, seed)

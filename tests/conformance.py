@@ -29,7 +29,7 @@ def check_source(source, *, length: int) -> None:
     assert len(source) == length
     everything = [source[i] for i in range(length)]
     assert equal(everything, [source[i] for i in range(length)])
-    backwards = list(range(length))[::-1] + [0, 0]
+    backwards = [*list(range(length))[::-1], 0, 0]
     if hasattr(source, "__getitems__"):
         assert equal(source.__getitems__(backwards), [everything[i] for i in backwards])
         assert equal(source.__getitems__([]), [])

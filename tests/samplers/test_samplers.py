@@ -39,4 +39,3 @@ def test_a_negative_length_is_refused():
         RandomSampler(-1)
     with pytest.raises(ConfigError, match="length=-2"):
         SequentialSampler(-2)
-

@@ -1,0 +1,35 @@
+"""A small loader whose every batch is known, for tests of order, epochs and state."""
+
+from itertools import islice
+
+import numpy as np
+
+from dataload import ArraySource, Loader, RandomTransform
+
+
+class Jitter(RandomTransform):
+    def __call__(self, value, rng):
+        return value + rng.normal(size=3)
+
+
+def make(n=20, **options):
+    """A shuffled loader with random numbers in it: batches {"x": (b, 3) float64, "i": (b,) int64}."""
+    options = {"batch_size": 6, "shuffle": True, "transforms": {"x": Jitter()}, **options}
+    return Loader(ArraySource({"x": np.zeros((n, 3)), "i": np.arange(n)}), **options)
+
+
+def epoch(number, n=20, **options):
+    """All batches of one epoch, made without workers."""
+    loader = make(n, **options)
+    loader.set_epoch(number)
+    return list(loader)
+
+
+def take(loader, count):
+    """The next `count` batches (fewer at the end of the epoch); the loop is left after them."""
+    return list(islice(loader, count))
+
+
+def joined(batches, field):
+    """One field over several batches, in order."""
+    return np.concatenate([batch[field] for batch in batches]) if batches else np.empty(0)
