@@ -11,9 +11,10 @@ if __name__ != "dataload.transforms":
 
 from dataload.transforms.augment import RandomCrop, SpecAugment
 from dataload.transforms.decode import DecodeAudio
+from dataload.transforms.melfeatures import MFCC, LogMel, MelSpectrogram
 from dataload.transforms.resample import Resample
 from dataload.transforms.shape import Normalize, PadOrTrim
-from dataload.transforms.spectral import MFCC, LogMel, MelSpectrogram, Spectrogram
+from dataload.transforms.spectrogram import Spectrogram
 
 __all__ = [
     "MFCC",

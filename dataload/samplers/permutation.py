@@ -9,15 +9,19 @@ materialised: a part of m positions costs memory for m numbers, whatever n is.
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import cast
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dataload.keys import UInt64Array, mix, mix_array
+
+UInt32Array = NDArray[np.uint32]
 
 # The two halves of a tiny domain have few values, and a Feistel network over them is visibly not random: below this
 # the permutation is the sort order of one hash per index.
 EXPLICIT_BELOW = 4096
-_ROUNDS = 12
+_ROUNDS = 8
 
 
 @lru_cache(maxsize=16)
@@ -27,19 +31,41 @@ def _explicit(n: int, key: int) -> UInt64Array:
     return order
 
 
-def _feistel(values: UInt64Array, bits: int, key: int) -> UInt64Array:
+def _scramble(source: UInt32Array, target: UInt32Array, mask: np.uint32, key: int) -> None:
+    """One round: target ^= hash(source) & mask, in place.
+
+    The hash is the 32-bit finaliser of MurmurHash3 (Appleby) over source ^ key. Both halves of a domain below 2**63
+    fit into 32 bits, where numpy's arithmetic is twice as fast.
+    """
+    mixed = source ^ np.uint32(key & 0xFFFFFFFF)
+    shifted = np.right_shift(mixed, np.uint32(16))
+    mixed ^= shifted
+    mixed *= np.uint32(0x85EBCA6B)
+    mixed ^= np.right_shift(mixed, np.uint32(13), out=shifted)
+    mixed *= np.uint32(0xC2B2AE35)
+    mixed ^= np.right_shift(mixed, np.uint32(16), out=shifted)
+    mixed &= mask
+    target ^= mixed
+
+
+def _feistel(values: UInt64Array, bits: int, keys: tuple[int, ...]) -> UInt64Array:
     # An odd number of bits makes unequal halves. Each round only changes one half by a function of the other, so
     # every round is a bijection for any split.
-    low_bits = np.uint64(bits // 2)
-    low_mask = np.uint64((1 << (bits // 2)) - 1)
-    high_mask = np.uint64((1 << (bits - bits // 2)) - 1)
-    high, low = values >> low_bits, values & low_mask
-    for i in range(_ROUNDS):
+    low_bits = bits // 2
+    low_mask, high_mask = np.uint32((1 << low_bits) - 1), np.uint32((1 << (bits - low_bits)) - 1)
+    high = (values >> np.uint64(low_bits)).astype(np.uint32)
+    low = values.astype(np.uint32) & low_mask
+    for i, key in enumerate(keys):
         if i % 2:
-            high = high ^ (mix_array(mix(key, i), low) & high_mask)
+            _scramble(low, high, high_mask, key)
         else:
-            low = low ^ (mix_array(mix(key, i), high) & low_mask)
-    return (high << low_bits) | low
+            _scramble(high, low, low_mask, key)
+    return cast(UInt64Array, (high.astype(np.uint64) << np.uint64(low_bits)) | low)
+
+
+@lru_cache(maxsize=16)
+def _round_keys(key: int) -> tuple[int, ...]:
+    return tuple(mix(key, i) for i in range(_ROUNDS))
 
 
 def permute(positions: UInt64Array, n: int, key: int) -> UInt64Array:
@@ -55,10 +81,10 @@ def permute(positions: UInt64Array, n: int, key: int) -> UInt64Array:
     """
     if n < EXPLICIT_BELOW:
         return _explicit(n, key)[positions]
-    bits = (n - 1).bit_length()
-    result = _feistel(positions, bits, key)
+    bits, keys = (n - 1).bit_length(), _round_keys(key)
+    result = _feistel(positions, bits, keys)
     outside = np.flatnonzero(result >= n)
     while outside.size:
-        result[outside] = _feistel(result[outside], bits, key)
+        result[outside] = _feistel(result[outside], bits, keys)
         outside = outside[result[outside] >= n]
     return result

@@ -1,0 +1,156 @@
+"""What the spectral transforms refuse, when they are made and when they are called."""
+
+import warnings
+
+import librosa
+import numpy as np
+import pytest
+
+from dataload.errors import ConfigError, TransformError
+from dataload.transforms import MFCC, LogMel, MelSpectrogram, Spectrogram
+from dataload.transforms.functional import dct_matrix, frame, hz_to_mel, mel_filters, stft, window
+
+ALL = [Spectrogram, MelSpectrogram, LogMel, MFCC]
+
+
+@pytest.mark.parametrize("kind", ALL)
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"sample_rate": 0}, "sample_rate=0 must be a positive integer"),
+        ({"sample_rate": 8_000.0}, "sample_rate=8000.0 must be a positive integer"),
+        ({"sample_rate": True}, "sample_rate=True must be a positive integer"),
+        ({"sample_rate": 8_000, "hop_length": 0}, "hop_length=0 must be a positive integer"),
+        ({"sample_rate": 8_000, "n_fft": -1}, "n_fft=-1 must be a positive integer"),
+        ({"sample_rate": 8_000, "win_length": "x"}, "win_length='x' must be a positive integer"),
+        ({"sample_rate": 8_000, "n_fft": 128}, "win_length=200 must not be longer than n_fft=128"),
+        ({"sample_rate": 8_000, "window": "hat"}, "window='hat' must be"),
+        ({"sample_rate": 8_000, "window": "kaiser"}, "window='kaiser' must be"),
+        ({"sample_rate": 8_000, "window": 3}, "window=3 must be"),
+        ({"sample_rate": 8_000, "pad_mode": "zeros"}, "pad_mode='zeros' must be one of 'reflect', 'constant', 'edge'"),
+        ({"sample_rate": 8_000, "center": "yes"}, "center='yes' must be one of True, False"),
+    ],
+)
+def test_numbers_that_cannot_work_are_refused_when_it_is_made(kind, arguments, message):
+    with pytest.raises(ConfigError) as caught:
+        kind(**arguments)
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize("kind", [MelSpectrogram, LogMel, MFCC])
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"n_mels": 0}, "n_mels=0 must be a positive integer"),
+        ({"f_max": 4_001}, "f_max=4001 must not be above 4000 Hz, half of sample_rate=8000"),
+        ({"f_min": -1.0}, "f_min=-1.0 must be at least 0 and below f_max=4000 Hz"),
+        ({"f_min": 3_000, "f_max": 2_000}, "f_min=3000 must be at least 0 and below f_max=2000 Hz"),
+        ({"f_max": float("nan")}, "f_max=nan must be a finite number"),
+        ({"mel_scale": "bark"}, "mel_scale='bark' must be one of 'slaney', 'htk'"),
+        ({"norm": "l2"}, "norm='l2' must be one of 'slaney', None"),
+    ],
+)
+def test_mel_numbers_that_cannot_work_are_refused_when_it_is_made(kind, arguments, message):
+    with pytest.raises(ConfigError) as caught:
+        kind(8_000, **arguments)
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: Spectrogram(8_000, power=0), "power=0 must be above 0"),
+        (lambda: MelSpectrogram(8_000, power="2"), "power='2' must be a finite number"),
+        (lambda: LogMel(8_000, log="log2"), "log='log2' must be one of 'ln', 'log10', 'db'"),
+        (lambda: LogMel(8_000, floor=0.0), "floor=0.0 must be above 0"),
+        (lambda: LogMel(8_000, floor=1e-60), "floor=1e-60 must be at least"),
+        (lambda: LogMel(8_000, top_db=-80.0), "top_db=-80.0 must be above 0"),
+        (lambda: MFCC(8_000, n_mels=20, n_mfcc=21), "n_mfcc=21 must not be above n_mels=20"),
+        (lambda: mel_filters(8_000, n_fft=0), "n_fft=0 must be a positive integer"),
+        (lambda: mel_filters(8_000, n_fft=200, norm=2), "norm=2 must be one of"),
+        (lambda: hz_to_mel(1.0, mel_scale="bark"), "mel_scale='bark' must be one of"),
+        (lambda: dct_matrix(3, 4), "n_out=4 must not be above n_in=3"),
+        (lambda: window("hann", 0), "length=0 must be a positive integer"),
+        (lambda: window("hann", 5, n_fft=4), "length=5 must not be above n_fft=4"),
+        (lambda: frame(np.zeros(9), frame_length=3, hop_length=0), "hop_length=0 must be a positive integer"),
+        (lambda: stft(np.zeros(9), n_fft=4, hop_length=2, win_length=5), "win_length=5 must not be longer"),
+    ],
+)
+def test_other_numbers_that_cannot_work_are_refused(make, message):
+    with pytest.raises(ConfigError) as caught:
+        make()
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize("kind", ALL)
+@pytest.mark.parametrize(
+    ("value", "parts"),
+    [
+        (np.zeros(0, np.float32), ["empty waveform", "PadOrTrim"]),
+        (np.zeros(100, np.float32), ["100 samples", "at least 101", "PadOrTrim", "pad_mode='constant'"]),
+        (np.zeros(8_000, np.int16), ["int16", "DecodeAudio", "astype"]),
+        (np.zeros(8_000, bool), ["bool"]),
+        (np.zeros(8_000, np.complex64), ["complex64"]),
+        (np.zeros((2, 8_000), np.float32), ["(2, 8000)", "mono=True", "x[0]"]),
+        (np.float32(1.0), ["numpy array", "float32"]),
+        ("a.wav", ["numpy array", "str", "DecodeAudio"]),
+        ([0.0] * 8_000, ["numpy array", "list"]),
+        (None, ["numpy array", "NoneType"]),
+    ],
+)
+def test_a_value_that_is_no_waveform_is_refused_with_a_way_out(kind, value, parts):
+    with pytest.raises(TransformError) as caught:
+        kind(8_000)(value)
+    for part in [kind.__name__, *parts]:
+        assert part in str(caught.value)
+
+
+@pytest.mark.parametrize("kind", ALL)
+def test_uncentred_frames_need_a_whole_one(kind):
+    transform = kind(8_000, center=False)
+    assert transform(np.zeros(200, np.float32)).shape[0] == 1
+    with pytest.raises(TransformError, match=r"199 samples .* n_fft=200: put PadOrTrim\(200\)"):
+        transform(np.zeros(199, np.float32))
+
+
+@pytest.mark.parametrize("kind", ALL)
+def test_the_shortest_clip_that_can_be_reflected_is_taken(kind):
+    assert kind(8_000)(np.ones(101, np.float32)).shape[0] == 2
+
+
+def test_frame_takes_one_axis():
+    with pytest.raises(TransformError, match=r"shape \(2, 9\)"):
+        frame(np.zeros((2, 9)), frame_length=3, hop_length=1)
+
+
+@pytest.mark.filterwarnings("ignore:Empty filters")
+def test_empty_mel_filters_are_named_once():
+    bank = librosa.filters.mel(sr=8_000, n_fft=200, n_mels=111, htk=True)
+    empty = [str(i) for i, row in enumerate(bank) if not row.any()]
+    with pytest.warns(UserWarning) as seen:
+        transform = LogMel(8_000, n_mels=111, mel_scale="htk")
+        LogMel(8_000, n_mels=111, mel_scale="htk")
+    [warning] = seen
+    assert len(empty) > 1
+    assert f"give zeros: {', '.join(empty)} ({len(empty)} of 111); use fewer n_mels" in str(warning.message)
+    assert warning.filename == __file__
+    features = transform(np.random.default_rng(0).standard_normal(800).astype(np.float32))
+    assert np.isfinite(features).all()
+
+
+def test_default_filters_are_not_empty():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for sample_rate in (8_000, 11_025, 16_000, 22_050, 44_100, 48_000):
+            assert np.all(mel_filters(sample_rate, n_fft=LogMel(sample_rate).n_fft).any(axis=0))
+
+
+def test_nan_stays_in_its_own_clip():
+    transform = LogMel(8_000, n_mels=40)
+    good = np.random.default_rng(0).standard_normal(1_000).astype(np.float32)
+    bad = good.copy()
+    bad[500] = np.nan
+    first, second, third = transform.batch([good, bad, good])
+    assert np.isnan(second).any()
+    np.testing.assert_allclose(first, third, rtol=1e-6)
+    assert np.isfinite(first).all()

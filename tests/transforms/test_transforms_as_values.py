@@ -1,0 +1,175 @@
+"""What holds for every transform: it compares, prints and pickles by value, and a chain checks it before any data."""
+
+import doctest
+import importlib
+import pickle
+import pkgutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import dataload.transforms
+from dataload.chain import Chain, Spec
+from dataload.errors import ChainError
+from dataload.transforms import (
+    MFCC,
+    DecodeAudio,
+    LogMel,
+    MelSpectrogram,
+    Normalize,
+    PadOrTrim,
+    RandomCrop,
+    Resample,
+    SpecAugment,
+    Spectrogram,
+)
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+# Each with its repr, and one that differs.
+VALUES = [
+    (DecodeAudio(8_000), "DecodeAudio(8000)", DecodeAudio(16_000)),
+    (DecodeAudio(8_000, mono=False), "DecodeAudio(8000, mono=False)", DecodeAudio(8_000)),
+    (Spectrogram(16_000, power=1.0), "Spectrogram(16000, power=1.0)", Spectrogram(16_000)),
+    (MelSpectrogram(16_000, f_max=7_600), "MelSpectrogram(16000, f_max=7600.0)", MelSpectrogram(16_000)),
+    (LogMel(16_000), "LogMel(16000)", LogMel(8_000)),
+    (LogMel(8_000, n_mels=40, log="db"), "LogMel(8000, n_mels=40, log='db')", LogMel(8_000, n_mels=40)),
+    (LogMel(16_000, n_fft=512, norm=None), "LogMel(16000, n_fft=512, norm=None)", LogMel(16_000, norm=None)),
+    (MFCC(8_000, top_db=None), "MFCC(8000, top_db=None)", MFCC(8_000)),
+    (Resample(8_000, 16_000), "Resample(8000, 16000)", Resample(16_000, 8_000)),
+    (RandomCrop(100), "RandomCrop(100)", RandomCrop(101)),
+    (PadOrTrim(100, value=1.0), "PadOrTrim(100, value=1.0)", PadOrTrim(100)),
+    (Normalize(), "Normalize()", Normalize(eps=1e-3)),
+    (Normalize([1.0, 2.0], 3.0), "Normalize(mean=(1.0, 2.0), std=3.0)", Normalize(1.0, 3.0)),
+    (SpecAugment(fill=0.0), "SpecAugment(fill=0.0)", SpecAugment()),
+]
+CLASSES = [getattr(dataload.transforms, name) for name in dataload.transforms.__all__]
+
+
+@pytest.mark.parametrize(("transform", "text", "other"), VALUES, ids=[text for _, text, _ in VALUES])
+def test_it_compares_prints_and_pickles_by_value(transform, text, other):
+    assert repr(transform) == text
+    again = eval(text)
+    assert again == transform
+    assert hash(again) == hash(transform)
+    assert other != transform
+    assert other != text
+    data = pickle.dumps(transform)
+    assert len(data) < 600
+    assert pickle.loads(data) == transform
+    with pytest.raises(AttributeError):
+        transform.sample_rate = 3
+
+
+def test_every_public_class_is_among_them():
+    assert {type(transform) for transform, _, _ in VALUES} == set(CLASSES)
+
+
+def test_using_a_transform_does_not_make_its_pickle_larger():
+    transform = LogMel(8_000)
+    before = pickle.dumps(transform)
+    transform(np.ones(8_000, np.float32))
+    assert pickle.dumps(transform) == before
+
+
+def test_a_default_and_the_same_number_are_equal():
+    assert LogMel(16_000) == LogMel(16_000, n_fft=400, win_length=400, hop_length=160, f_max=8_000)
+    assert LogMel(8_000).hop_length == 80
+    assert LogMel(8_000).n_fft == LogMel(8_000).win_length == 200
+    assert LogMel(np.int64(8_000)) == LogMel(8_000)
+
+
+def test_a_subclass_is_another_transform():
+    assert MFCC(8_000) != LogMel(8_000, log="db", top_db=80.0)
+
+
+def test_rates_that_differ_are_found_when_the_chain_is_made():
+    with pytest.raises(ChainError) as caught:
+        Chain([DecodeAudio(8_000), LogMel(16_000)])
+    assert str(caught.value) == (
+        "LogMel(16000) cannot follow DecodeAudio(8000): it expects 16000 Hz but gets 8000 Hz: "
+        "use DecodeAudio(16000), or add Resample(8000, 16000)"
+    )
+    Chain([DecodeAudio(8_000), Resample(8_000, 16_000), LogMel(16_000)])
+
+
+@pytest.mark.parametrize(
+    "steps",
+    [
+        [LogMel(8_000), LogMel(8_000)],
+        [LogMel(8_000), Resample(8_000, 16_000)],
+        [LogMel(8_000), DecodeAudio(8_000)],
+        [DecodeAudio(8_000), DecodeAudio(8_000)],
+        [DecodeAudio(8_000), SpecAugment()],
+        [DecodeAudio(8_000), PadOrTrim(100), Spectrogram(16_000)],
+        [LogMel],
+        [RandomCrop],
+    ],
+    ids=str,
+)
+def test_an_order_that_cannot_work_is_found_when_the_chain_is_made(steps):
+    with pytest.raises(ChainError):
+        Chain(steps)
+
+
+@pytest.mark.parametrize(
+    ("steps", "spec"),
+    [
+        ([DecodeAudio(8_000)], Spec("waveform", 8_000, True)),
+        ([DecodeAudio(8_000), LogMel(8_000)], Spec("features", 8_000, True)),
+        ([DecodeAudio(8_000), PadOrTrim(8_000), MFCC(8_000)], Spec("features", 8_000, False)),
+        ([DecodeAudio(8_000), RandomCrop(8_000), Spectrogram(8_000)], Spec("features", 8_000, False)),
+        ([DecodeAudio(8_000), MelSpectrogram(8_000), Normalize(), SpecAugment()], Spec("features", 8_000, True)),
+        ([DecodeAudio(8_000), LogMel(8_000), PadOrTrim(100)], Spec("features", 8_000, False)),
+        ([DecodeAudio(8_000), np.negative, LogMel(16_000)], Spec("features", 16_000, True)),
+        ([LogMel(8_000)], Spec("features", 8_000, False)),
+    ],
+    ids=str,
+)
+def test_a_chain_knows_what_comes_out_of_it(steps, spec):
+    assert Chain(steps).spec == spec
+
+
+def test_a_whole_chain_works_on_a_file(speech_files):
+    chain = Chain([DecodeAudio(16_000), RandomCrop(8_000), LogMel(16_000), Normalize(), SpecAugment(), PadOrTrim(60)])
+    out = chain(speech_files[0], np.random.default_rng(0))
+    assert out.shape == (60, 80)
+    assert out.dtype == np.float32
+    assert np.isfinite(out).all()
+
+
+MODULES = [module.name for module in pkgutil.iter_modules(dataload.transforms.__path__)]
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_the_examples_in_the_docstrings_are_right(name):
+    module = importlib.import_module(f"dataload.transforms.{name}")
+    assert doctest.testmod(module).failed == 0
+
+
+def test_every_public_class_and_function_has_an_example():
+    finder = doctest.DocTestFinder(exclude_empty=False)
+    functional = importlib.import_module("dataload.transforms.functional")
+    public = [*CLASSES, *(getattr(functional, name) for name in functional.__all__)]
+    without = [item.__name__ for item in public if not any(test.examples for test in finder.find(item))]
+    assert without == []
+
+
+@pytest.mark.parametrize("statement", ["import transforms", "import transforms.mel"])
+def test_the_folder_cannot_be_imported_under_its_short_name(statement):
+    run = subprocess.run([sys.executable, "-c", statement], cwd=REPOSITORY, capture_output=True, text=True)
+    assert run.returncode == 1
+    assert "ImportError: this package is `dataload.transforms`, but it was imported as `transforms`" in run.stderr
+
+
+def test_importing_it_loads_no_framework_and_no_decoder():
+    code = (
+        "import sys, dataload.transforms\n"
+        "names = ('torch', 'tensorflow', 'librosa', 'soundfile', 'soxr', 'scipy.signal')\n"
+        "print([name for name in names if name in sys.modules])"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "[]"

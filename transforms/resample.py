@@ -1,0 +1,67 @@
+"""Resampling through soxr.
+
+A function for DecodeAudio, and a transform for waveforms that are decoded already.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from dataload.chain import Spec
+from dataload.errors import TransformError
+from dataload.transforms.checks import Float32, Printed, as_float32, expect_waveform, positive_int, store
+
+
+def change_rate(waveform: Float32, orig_rate: int, new_rate: int) -> Float32:
+    """Return (samples,) or (channels, samples) float32 at another rate, by soxr's HQ recipe."""
+    if orig_rate == new_rate:
+        return waveform
+    import soxr
+
+    return np.ascontiguousarray(soxr.resample(waveform.T, orig_rate, new_rate, quality="HQ").T)
+
+
+@dataclass(frozen=True, repr=False)
+class Resample(Printed):
+    """Change the sample rate of a waveform.
+
+    Args:
+        orig_rate: in Hz, of what comes in.
+        new_rate: in Hz, of what goes out.
+
+    Returns:
+        (when called on (samples,) or (channels, samples) floats) float32 of the same number of axes; the last
+        axis has about samples·new_rate / orig_rate entries. Equal rates return the same values.
+
+    Raises:
+        ConfigError: a rate that is no positive integer.
+        TransformError: (when called) not a float array with one or two axes.
+
+    >>> Resample(8_000, 16_000)(np.zeros(800, np.float32)).shape
+    (1600,)
+    """
+
+    orig_rate: int
+    new_rate: int
+
+    def __post_init__(self) -> None:
+        store(self, orig_rate=positive_int("orig_rate", self.orig_rate))
+        store(self, new_rate=positive_int("new_rate", self.new_rate))
+
+    def __call__(self, waveform: npt.NDArray[np.floating[Any]]) -> Float32:
+        """Return the waveform at `new_rate`."""
+        x = as_float32("Resample", waveform)
+        if x.ndim not in (1, 2) or x.size == 0:
+            raise TransformError(
+                f"Resample takes (samples,) or (channels, samples) with samples but got shape {x.shape}"
+            )
+        return change_rate(x, self.orig_rate, self.new_rate)
+
+    def output_spec(self, spec: Spec) -> Spec:
+        """Return the spec at the new rate, or raise ChainError if it is not a waveform at `orig_rate`."""
+        expect_waveform(spec, self.orig_rate)
+        return Spec(spec.kind, self.new_rate, varies=spec.varies)

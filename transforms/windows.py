@@ -1,0 +1,68 @@
+"""Window functions, each made once per length.
+
+Apart from the framing, which applies them, so that scipy.signal (slow to import) is asked only for the rare ones.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+
+from dataload.errors import ConfigError
+from dataload.transforms.checks import Float32, positive_int
+
+
+def window(name: str, length: int, *, n_fft: int | None = None) -> Float32:
+    """Return a periodic window, in the middle of `n_fft` zeros where that is longer.
+
+    Args:
+        name: "hann", "hamming", "rectangular", or any name that `scipy.signal.get_window` takes without
+            parameters.
+        length: in samples.
+        n_fft: length of the result in samples; None is `length`.
+
+    Returns:
+        (n_fft,) float32, read-only and shared between callers.
+
+    Raises:
+        ConfigError: an unknown window, or lengths that cannot work.
+
+    >>> window("hann", 4, n_fft=6)
+    array([0. , 0. , 0.5, 1. , 0.5, 0. ], dtype=float32)
+    """
+    length = positive_int("length", length)
+    size = length if n_fft is None else positive_int("n_fft", n_fft)
+    if size < length:
+        raise ConfigError(f"length={length} must not be above n_fft={n_fft}")
+    if not isinstance(name, str):
+        raise ConfigError(f"window={name!r} must be the name of a window")
+    return _cached_window(name, length, size)
+
+
+@lru_cache(maxsize=64)
+def _cached_window(name: str, length: int, size: int) -> Float32:
+    phase = 2.0 * np.pi * np.arange(length) / length
+    if name == "hann":
+        values = 0.5 - 0.5 * np.cos(phase)
+    elif name == "hamming":
+        values = 0.54 - 0.46 * np.cos(phase)
+    elif name == "rectangular":
+        values = np.ones(length)
+    else:
+        from scipy.signal import get_window  # slow to import, and seldom needed
+
+        try:
+            values = get_window(name, length)
+        except (ValueError, TypeError) as error:
+            raise ConfigError(
+                f"window={name!r} must be 'hann', 'hamming', 'rectangular' or a name that "
+                f"scipy.signal.get_window takes ({error})"
+            ) from None
+    if length == 1:
+        values = np.ones(1)  # as in scipy, where the formula would give 0
+    whole = np.zeros(size, dtype=np.float32)
+    start = (len(whole) - length) // 2
+    whole[start : start + length] = values
+    whole.flags.writeable = False
+    return whole
