@@ -1,25 +1,31 @@
-"""Memory for batches: where collated arrays are written.
+"""Memory for batches: where collated arrays are written, and when that memory is used again.
 
-An allocator is a function (shape, dtype) -> array. The built-in collate functions write straight into what it
-returns, so where a batch lives is decided here and nowhere else.
+Fresh memory is slow: the first touch of each page costs more than filling it. So batches are written into blocks that
+are used again and again. A block is free when the last array in it is gone, however the consumer came by that array
+(a slice, a torch tensor that shares it, ...), and not a moment earlier.
 """
 
 from __future__ import annotations
 
 import math
+import weakref
+from collections import deque
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 # TensorFlow and JAX take over an array without copying only if it starts on a boundary of this many bytes.
 ALIGNMENT = 64
+# The first block. Later ones are twice what a batch needed: pages that are never touched cost nothing.
+_FIRST_BLOCK = 1 << 20
 
 Allocator = Callable[[tuple[int, ...], np.dtype[Any]], NDArray[Any]]
+Bytes = NDArray[np.uint8]
 
 
-def aligned_bytes(size: int) -> NDArray[np.uint8]:
+def aligned_bytes(size: int) -> Bytes:
     """Return `size` bytes of fresh memory, starting on a 64-byte boundary: (size,) uint8, not initialised."""
     raw = np.empty(size + ALIGNMENT, np.uint8)
     start = -raw.ctypes.data % ALIGNMENT
@@ -32,3 +38,84 @@ def aligned_empty(shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
     if dtype.hasobject:
         return np.empty(shape, dtype)
     return aligned_bytes(math.prod(shape) * dtype.itemsize).view(dtype).reshape(shape)
+
+
+def owner(buffer: Any) -> Bytes:
+    """Return an array over all of `buffer` that every view made of it, directly or not, keeps alive.
+
+    numpy lets a view of a view refer to the array that owns the memory, skipping those between. Here no array owns
+    it, so the chain ends at the array returned, and its end is the end of the last view.
+    """
+    return np.frombuffer(memoryview(buffer), np.uint8)
+
+
+class Pool(Protocol):
+    """Gives out blocks."""
+
+    def take(self, size: int) -> Bytes:
+        """Return a block of at least `size` bytes, made by `owner`."""
+        ...
+
+
+class BatchAllocator:
+    """Writes the arrays of one batch behind each other, each on a 64-byte boundary.
+
+    Args:
+        pool: where blocks come from. One block holds the batch, unless it grows beyond what earlier ones needed.
+    """
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+        self._block: Bytes | None = None
+        self._used = 0
+
+    def __call__(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
+        """Return an array, not initialised."""
+        dtype = np.dtype(dtype)
+        if dtype.hasobject:
+            return np.empty(shape, dtype)
+        size = math.prod(shape) * dtype.itemsize
+        start = -(-self._used // ALIGNMENT) * ALIGNMENT
+        if self._block is None or start + size > len(self._block):
+            # What the batch holds so far is asked for too, so that the next batch of this size fits into one block.
+            self._block, start = self._pool.take(start + size), 0
+        self._used = start + size
+        return self._block[start : start + size].view(dtype).reshape(shape)
+
+
+class Recycler:
+    """Blocks of this process's memory.
+
+    Args:
+        keep: how many free blocks to keep; more are given back to the system.
+    """
+
+    def __init__(self, keep: int) -> None:
+        # Appended to by finalisers, which run at any moment in any thread: only a deque's atomic calls are safe here.
+        self._free: deque[Bytes] = deque(maxlen=keep)
+        self._size = _FIRST_BLOCK
+        self.made = 0
+
+    def take(self, size: int) -> Bytes:
+        """Return a free block of at least `size` bytes, or a new one."""
+        if size > self._size:
+            self._size = block_size(size)
+        while True:
+            try:
+                memory = self._free.pop()
+            except IndexError:
+                memory = aligned_bytes(self._size)
+                self.made += 1
+            if len(memory) >= size:
+                block = owner(memory)
+                weakref.finalize(block, self._free.append, memory).atexit = False
+                return block
+
+    def allocator(self) -> BatchAllocator:
+        """Return the allocator for one batch."""
+        return BatchAllocator(self)
+
+
+def block_size(size: int) -> int:
+    """Return the size of a block for batches that need `size` bytes: room to grow, in powers of two."""
+    return 1 << (2 * size - 1).bit_length()

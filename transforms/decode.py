@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Callable
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -57,7 +57,6 @@ class DecodeAudio(Printed):
     """
 
     sample_rate: int
-    _: KW_ONLY
     mono: bool = True
 
     def __post_init__(self) -> None:

@@ -35,11 +35,11 @@ class ArraySource:
 
     def __init__(self, arrays: Arrays) -> None:
         if isinstance(arrays, dict):
-            named = {str(name): np.asanyarray(array) for name, array in arrays.items()}
+            named = {str(name): np.asarray(array) for name, array in arrays.items()}
         elif isinstance(arrays, tuple):
-            named = {str(i): np.asanyarray(array) for i, array in enumerate(arrays)}
+            named = {str(i): np.asarray(array) for i, array in enumerate(arrays)}
         else:
-            named = {"": np.asanyarray(arrays)}
+            named = {"": np.asarray(arrays)}
         self._container: type | None = type(arrays) if isinstance(arrays, dict | tuple) else None
         self._keys: list[Any] = list(arrays) if isinstance(arrays, dict) else list(named)
         self._arrays: list[NDArray[Any]] = list(named.values())

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from dataload.errors import WorkerTimeout
+from dataload.memory import Allocator
 from dataload.pipeline import Pipeline
 
 
@@ -70,11 +71,11 @@ class Workers(Protocol):
         ...
 
 
-def run_task(pipeline: Pipeline, task: Task, worker: str) -> Result:
-    """Run one task and catch what it raises."""
+def run_task(pipeline: Pipeline, task: Task, alloc: Allocator, worker: str) -> Result:
+    """Run one task, writing the batch where `alloc` says, and catch what it raises."""
     start = time.perf_counter()
     try:
-        batch = pipeline.run(task.epoch, task.indices)
+        batch = pipeline.run(task.epoch, task.indices, alloc)
     except Exception as error:
         error.add_note(f"in batch {task.batch} of epoch {task.epoch}, {worker}")
         return Result(task.number, error=error, seconds=time.perf_counter() - start)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 import queue
 import signal
 import socket
@@ -12,14 +13,18 @@ from contextlib import suppress
 from typing import Any
 
 from dataload.errors import NotPicklable
-from dataload.workers import failures, wire
+from dataload.pipeline import Pipeline
+from dataload.transport import wire
+from dataload.transport.payload import receive_payload
+from dataload.transport.slots import Manifest, SlotWriter
+from dataload.workers import failures
 from dataload.workers.base import Result, Task, run_task
 
 # Number of the result that says that the pipeline could not be unpacked.
 SETUP_FAILED = -1
 
 
-def _read_tasks(sock: socket.socket, tasks: queue.SimpleQueue[Any]) -> None:
+def _read_tasks(sock: socket.socket, tasks: queue.SimpleQueue[Any], slots: SlotWriter) -> None:
     """Take tasks off the socket as they come.
 
     A thread of its own does this, so that the loader can always send (it would wait for this process, while this
@@ -28,24 +33,39 @@ def _read_tasks(sock: socket.socket, tasks: queue.SimpleQueue[Any]) -> None:
     """
     try:
         while True:
-            tasks.put(wire.decode(wire.receive(sock)))
+            (message,) = wire.receive(sock)
+            task, freed = pickle.loads(message)
+            slots.release(freed)
+            tasks.put(task)
     except (EOFError, OSError):
         os._exit(0)
 
 
-def _parts(result: Result, task: Task, worker: str) -> list[wire.Buffer]:
-    """Encode a result; one whose batch cannot be encoded becomes an error that says so."""
+def _encode(result: Result, task: Task, worker: str) -> tuple[bytes, list[memoryview]]:
+    """Pickle a result; one whose batch cannot be pickled becomes an error that says so."""
     error = result.error
     if error is None:
         try:
-            return wire.encode((result.number, result.batch, None, result.seconds))
+            return wire.dump((result.batch, None))
         except Exception as reason:
             error = NotPicklable(
                 f"a batch cannot be sent from a worker process: {_unpicklable(result.batch) or reason}. Use "
                 "worker='thread', or return arrays, numbers and text"
             )
             error.add_note(f"in batch {task.batch} of epoch {task.epoch}, {worker}")
-    return wire.encode((result.number, None, failures.pack(error), result.seconds))
+    return wire.dump((None, failures.pack(error)))
+
+
+def _answer(sock: socket.socket, task: Task, pipeline: Pipeline, slots: SlotWriter, worker: str) -> None:
+    """Make one batch, in a slot, and say where it is."""
+    alloc = slots.allocator()
+    result = run_task(pipeline, task, alloc, worker)
+    body, buffers = _encode(result, task, worker)
+    manifest, descriptors = slots.finish(alloc, buffers)
+    wire.send(sock, pickle.dumps((task.number, result.seconds, manifest)), body)
+    wire.send_descriptors(sock, descriptors)
+    for descriptor in descriptors:
+        os.close(descriptor)
 
 
 def _unpicklable(batch: Any) -> str | None:
@@ -53,7 +73,7 @@ def _unpicklable(batch: Any) -> str | None:
     fields = batch.items() if isinstance(batch, dict) else enumerate(batch) if isinstance(batch, tuple | list) else ()
     for name, value in fields:
         try:
-            wire.encode(value)
+            wire.dump(value)
         except Exception as error:
             inner = value[0] if isinstance(value, list) and value else value
             return f"field {name!r} holds {type(inner).__name__} objects ({error})"
@@ -63,18 +83,19 @@ def _unpicklable(batch: Any) -> str | None:
 def serve(sock: socket.socket, number: int) -> None:
     """Answer tasks with results until the socket closes."""
     worker = f"process worker {number} (pid {os.getpid()})"
-    parts = wire.receive(sock)
+    data, buffers = receive_payload(sock)
     try:
-        pipeline = wire.decode(parts)
+        pipeline = pickle.loads(data, buffers=buffers)
     except Exception as error:
         error.add_note(f"while {worker} was unpacking the source and transforms")
-        wire.send(sock, wire.encode((SETUP_FAILED, None, failures.pack(error), 0.0)))
+        body, _ = wire.dump((None, failures.pack(error)))
+        wire.send(sock, pickle.dumps((SETUP_FAILED, 0.0, Manifest())), body)
         return
+    slots = SlotWriter()
     tasks: queue.SimpleQueue[Task] = queue.SimpleQueue()
-    threading.Thread(target=_read_tasks, args=(sock, tasks), daemon=True).start()
+    threading.Thread(target=_read_tasks, args=(sock, tasks, slots), daemon=True).start()
     while True:
-        task = tasks.get()
-        wire.send(sock, _parts(run_task(pipeline, task, worker), task, worker))
+        _answer(sock, tasks.get(), pipeline, slots, worker)
 
 
 def _inherited(descriptor: int | None) -> socket.socket:

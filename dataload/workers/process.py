@@ -1,11 +1,13 @@
 """Worker processes: for work that keeps the GIL. They start without fork and are sent the pipeline by value.
 
-Each process has a socket of its own. A task goes to the process with the least to do; its result comes back as one
-message. There is no thread in between: the loader waits on the sockets itself.
+Each process has a socket of its own. A task goes to the process with the least to do; its result comes back as a short
+message that says where in shared memory the batch lies. There is no thread in between: the loader waits on the sockets
+itself.
 """
 
 from __future__ import annotations
 
+import pickle
 import selectors
 import signal
 import socket
@@ -17,7 +19,10 @@ from typing import Any
 
 from dataload.errors import NotPicklable, WorkerDied
 from dataload.pipeline import Pipeline
-from dataload.workers import failures, wire
+from dataload.transport import wire
+from dataload.transport.payload import Payload
+from dataload.transport.slots import SlotReader
+from dataload.workers import failures
 from dataload.workers.base import Result, Task, timed_out
 from dataload.workers.child import SETUP_FAILED
 from dataload.workers.spawn import spawn
@@ -37,6 +42,7 @@ class _Worker:
         self.number = number
         self.process, self.sock = spawn(number)
         self.tasks: OrderedDict[int, Task] = OrderedDict()
+        self.slots = SlotReader()
 
     def end(self) -> None:
         """Close the socket, at which the process exits; kill it where it does not."""
@@ -54,7 +60,7 @@ class ProcessWorkers:
     """`count` processes that each run the pipeline on the tasks they are sent."""
 
     def __init__(self, pipeline: Pipeline, count: int) -> None:
-        self._payload = _encode_pipeline(pipeline)
+        self._payload = _pack_pipeline(pipeline)
         self._selector = selectors.DefaultSelector()
         self._workers: list[_Worker] = []
         self._retries: dict[int, int] = {}
@@ -63,7 +69,7 @@ class ProcessWorkers:
             for number in range(count):
                 self._start(number)
             for worker in list(self._workers):
-                self._send_to(worker, self._payload)
+                self._greet(worker)
         except BaseException:
             self.close()
             raise
@@ -74,18 +80,23 @@ class ProcessWorkers:
         self._selector.register(worker.sock, selectors.EVENT_READ, worker)
         return worker
 
-    def _send_to(self, worker: _Worker, parts: list[wire.Buffer]) -> None:
-        # An error says that the process is gone. What it had to do is sent to its replacement when the end of its
-        # socket is read, after the results that it may still have sent.
+    # An error in sending says that the process is gone. What it had to do is sent to its replacement when the end of
+    # its socket is read, after the results that it may still have sent.
+
+    def _greet(self, worker: _Worker) -> None:
+        with suppress(OSError):
+            self._payload.send(worker.sock)
+
+    def _send(self, worker: _Worker, task: Task) -> None:
         with suppress(OSError):
             worker.sock.settimeout(None)
-            wire.send(worker.sock, parts)
+            wire.send(worker.sock, pickle.dumps((task, worker.slots.freed())))
 
     def submit(self, task: Task) -> None:
         """Send the task to the worker with the least to do."""
         worker = min(self._workers, key=lambda worker: len(worker.tasks))
         worker.tasks[task.number] = task
-        self._send_to(worker, wire.encode(task))
+        self._send(worker, task)
 
     def next_result(self, timeout: float | None) -> Result:
         """Wait for any result."""
@@ -99,17 +110,18 @@ class ProcessWorkers:
             # A worker that stops in the middle of a message must not outlast the timeout either.
             worker.sock.settimeout(left)
             try:
-                number, batch, failure, seconds = wire.decode(wire.receive(worker.sock))
+                number, seconds, batch, failure = _receive(worker)
             except TimeoutError:
                 raise timed_out(timeout, f"process worker {worker.number}") from None
             except EOFError:
                 self._replace(worker)
                 continue
-            if number == SETUP_FAILED:
-                raise failures.unpack(failure)
+            error = None if failure is None else failures.unpack(failure)
+            if number == SETUP_FAILED and error is not None:
+                raise error
             del worker.tasks[number]
             self._retries.pop(number, None)
-            return Result(number, batch, None if failure is None else failures.unpack(failure), seconds)
+            return Result(number, batch, error, seconds)
 
     def _replace(self, dead: _Worker) -> None:
         """Start another process in place of a dead one and send it the same tasks, if they deserve it."""
@@ -123,9 +135,9 @@ class ProcessWorkers:
             raise WorkerDied(_obituary(dead, suspect))
         worker = self._start(dead.number)
         worker.tasks = dead.tasks
-        self._send_to(worker, self._payload)
+        self._greet(worker)
         for task in worker.tasks.values():
-            self._send_to(worker, wire.encode(task))
+            self._send(worker, task)
 
     def close(self) -> None:
         """End all processes and wait until they have."""
@@ -136,11 +148,22 @@ class ProcessWorkers:
         while self._workers:
             self._workers.pop().end()
         self._selector.close()
+        self._payload.close()
 
 
-def _encode_pipeline(pipeline: Pipeline) -> list[wire.Buffer]:
+def _receive(worker: _Worker) -> tuple[int, float, Any, failures.Failure | None]:
+    """Return one result: the task's number, the seconds it took, and a batch in the worker's slots or a failure."""
+    header, body = wire.receive(worker.sock)
+    number, seconds, manifest = pickle.loads(header)
+    descriptors = wire.receive_descriptors(worker.sock, sum(name is None for *_, name in manifest.made))
+    worker.slots.update(manifest, descriptors)
+    batch, failure = pickle.loads(body, buffers=worker.slots.buffers(manifest))
+    return number, seconds, batch, failure
+
+
+def _pack_pipeline(pipeline: Pipeline) -> Payload:
     try:
-        return wire.encode_by_value(pipeline)
+        return Payload(*wire.dump_by_value(pipeline))
     except Exception as error:
         parts = {"the source": pipeline.source, "collate_fn": pipeline.collate}
         parts |= {f"transform {step}": step.transform for step in pipeline.steps}
@@ -153,7 +176,7 @@ def _encode_pipeline(pipeline: Pipeline) -> list[wire.Buffer]:
 
 def _travels(part: Any) -> bool:
     try:
-        wire.encode_by_value(part)
+        wire.dump_by_value(part)
     except Exception:
         return False
     return True

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 
+from dataload.memory import Recycler
 from dataload.pipeline import Pipeline
 from dataload.workers.base import Result, Task, run_task
 
@@ -14,6 +15,8 @@ class SerialWorkers:
     def __init__(self, pipeline: Pipeline) -> None:
         self._pipeline = pipeline
         self._tasks: deque[Task] = deque()
+        # A batch is usually kept until the next one is there, and by some for one more.
+        self._memory = Recycler(keep=3)
 
     def submit(self, task: Task) -> None:
         """Keep the task until a result is asked for."""
@@ -21,7 +24,7 @@ class SerialWorkers:
 
     def next_result(self, timeout: float | None) -> Result:
         """Run the oldest task. `timeout` has no effect: there is nobody else to interrupt the work."""
-        return run_task(self._pipeline, self._tasks.popleft(), "no workers")
+        return run_task(self._pipeline, self._tasks.popleft(), self._memory.allocator(), "no workers")
 
     def close(self) -> None:
         """Forget the tasks."""

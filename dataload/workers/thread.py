@@ -6,6 +6,7 @@ import queue
 import threading
 import warnings
 
+from dataload.memory import Recycler
 from dataload.pipeline import Pipeline
 from dataload.workers.base import Result, Task, run_task, timed_out
 
@@ -20,6 +21,7 @@ class ThreadWorkers:
         self._tasks: queue.SimpleQueue[Task | None] = queue.SimpleQueue()
         self._results: queue.SimpleQueue[Result] = queue.SimpleQueue()
         self._closed = threading.Event()
+        self._memory = Recycler(keep=4 * count)
         # Daemon threads, because a loader that was never closed must not keep the interpreter from exiting. The
         # loader's finaliser joins them before that point.
         self._threads = [
@@ -32,7 +34,7 @@ class ThreadWorkers:
     def _work(self, pipeline: Pipeline, number: int) -> None:
         worker = f"thread worker {number}"
         while (task := self._tasks.get()) is not None and not self._closed.is_set():
-            self._results.put(run_task(pipeline, task, worker))
+            self._results.put(run_task(pipeline, task, self._memory.allocator(), worker))
 
     def submit(self, task: Task) -> None:
         """Put the task into the queue."""

@@ -1,0 +1,1 @@
+"""How batches come back from worker processes without being copied."""
