@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,33 @@ Arrays = ArrayLike | dict[str, Any] | tuple[Any, ...]
 # Rows that are looked at to tell one data set from another: enough to notice other data, few enough that a memory map
 # of any size is fingerprinted in no time.
 _FINGERPRINT_ROWS = 16
+
+
+@dataclass(frozen=True)
+class _Mapped:
+    """An array on a memory map as it travels to another process: by the name of its file."""
+
+    filename: str
+    offset: int
+    dtype: np.dtype[Any]
+    shape: tuple[int, ...]
+
+    def open(self) -> NDArray[Any]:
+        return np.asarray(np.memmap(self.filename, self.dtype, "r", self.offset, self.shape))
+
+
+def _pack(array: NDArray[Any]) -> NDArray[Any] | _Mapped:
+    """Return what stands for the array in a pickle: its place in a file, or itself."""
+    root: Any = None
+    base: Any = array
+    while isinstance(base, np.ndarray):
+        root = base if isinstance(base, np.memmap) else root
+        base = base.base
+    # A map that is written to ("c" keeps that in this process) differs from its file.
+    if root is None or root.mode == "c" or not root.filename or not array.flags.c_contiguous:
+        return array
+    offset = root.offset + array.ctypes.data - root.ctypes.data
+    return _Mapped(str(root.filename), offset, array.dtype, array.shape)
 
 
 class ArraySource:
@@ -77,6 +105,13 @@ class ArraySource:
             if len(self) and not array.dtype.hasobject:
                 state.update(np.ascontiguousarray(array[rows]).tobytes())
         return f"ArraySource[{len(self)}]:{state.hexdigest()}"
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_arrays": [_pack(array) for array in self._arrays]}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        arrays = [array.open() if isinstance(array, _Mapped) else array for array in state["_arrays"]]
+        self.__dict__.update(state, _arrays=arrays)
 
     def __repr__(self) -> str:
         shapes = [f"{array.dtype}{list(array.shape)}" for array in self._arrays]

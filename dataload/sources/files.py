@@ -54,7 +54,8 @@ class FileSource:
         )
         if not names:
             raise SourceNotFound(f"no file in {str(self._root)!r} matches {pattern!r}: {_contents(self._root)}")
-        self._names = b"".join(names)
+        # An array, because those are shared by all worker processes instead of being copied to each.
+        self._names = np.frombuffer(b"".join(names), np.uint8)
         self._ends = np.cumsum([len(name) for name in names], dtype=np.int64)
 
     def __len__(self) -> int:
@@ -65,7 +66,7 @@ class FileSource:
         if not 0 <= index < len(self._ends):
             raise IndexError(f"index {index} is outside of {self!r}")
         start = int(self._ends[index - 1]) if index else 0
-        return self._root / os.fsdecode(self._names[start : int(self._ends[index])])
+        return self._root / os.fsdecode(self._names[start : int(self._ends[index])].tobytes())
 
     def __getitem__(self, index: int) -> Any:
         path = self.path(index)
@@ -86,7 +87,7 @@ class FileSource:
 
     def fingerprint(self) -> str:
         """Return a digest of the relative paths; the root may differ between machines."""
-        digest = hashlib.blake2b(self._names, digest_size=8)
+        digest = hashlib.blake2b(self._names.tobytes(), digest_size=8)
         digest.update(self._ends.tobytes())
         return f"FileSource[{len(self)}]:{digest.hexdigest()}"
 
