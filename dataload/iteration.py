@@ -100,7 +100,7 @@ class EpochIterator:
             self._workers = self._loader._start_workers()
         while self._submitted - self._delivered < self._window and (batch := next(self._batches, None)) is not None:
             self._sizes[self._submitted] = len(batch)
-            self._workers.submit(Task(self._submitted, self._epoch, self._submitted, batch.tolist()))
+            self._workers.submit(Task(self._submitted, self._epoch, self._submitted, batch))
             self._submitted += 1
         if self._delivered == self._submitted:
             return None

@@ -20,7 +20,8 @@ from dataload.errors import ChainError
 from dataload.keys import generator
 from dataload.memory import Allocator, aligned_empty
 from dataload.samples import Field, get_field, replace_field
-from dataload.sources.base import describe, fetch
+from dataload.samplers.base import IndexArray
+from dataload.sources.base import describe, fetch, fetch_stacked
 
 Transforms = Transform | Sequence[Any] | Mapping[Any, Any] | None
 
@@ -59,15 +60,20 @@ class Pipeline:
     collate: Collate
     seed: int
 
-    def run(self, epoch: int, indices: Sequence[int], alloc: Allocator = aligned_empty) -> Any:
+    def run(self, epoch: int, indices: IndexArray, alloc: Allocator = aligned_empty) -> Any:
         """Return the batch of these samples.
 
         An exception from the source, a transform or the collate function keeps its type; notes say where it came from.
         """
+        if not self.steps and self.collate is stack:
+            batch = fetch_stacked(self.source, indices, alloc)
+            if batch is not None:
+                return batch
+        numbers: list[int] = indices.tolist()
         with single_threaded_blas:
-            samples = fetch(self.source, indices)
+            samples = fetch(self.source, numbers)
             for field, steps in self._runs:
-                samples = self._apply(field, steps, samples, epoch, indices)
+                samples = self._apply(field, steps, samples, epoch, numbers)
             if self._takes_alloc:
                 return self.collate(samples, alloc=alloc)
             return self.collate(samples)

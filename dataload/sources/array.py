@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from dataload.errors import ConfigError
+from dataload.memory import Allocator
+from dataload.samplers.base import IndexArray
 
 Arrays = ArrayLike | dict[str, Any] | tuple[Any, ...]
 
@@ -95,6 +97,23 @@ class ArraySource:
         """Return one sample per index; the rows of each array are gathered in one call."""
         taken = [np.take(array, indices, axis=0) for array in self._arrays]
         return [self._sample(rows) for rows in zip(*taken, strict=True)]
+
+    def stacked(self, indices: IndexArray, alloc: Allocator) -> Any:
+        """Return the batch of these rows, each array gathered in one call into memory of `alloc`.
+
+        None where an array holds text or objects, which make a list and not an array.
+        """
+        if any(array.dtype.kind in "OUSV" for array in self._arrays):
+            return None
+        if indices.size and not (indices.min() >= 0 and indices.max() < len(self)):
+            raise IndexError(f"indices {indices.min()}..{indices.max()} reach outside of {self!r}")
+        batch = []
+        for array in self._arrays:
+            out = alloc((len(indices), *array.shape[1:]), array.dtype)
+            # With the default mode numpy gathers into a buffer of its own and copies that.
+            np.take(array, indices, axis=0, out=out, mode="clip")
+            batch.append(out)
+        return self._sample(batch)
 
     def fingerprint(self) -> str:
         """Return a digest of the shapes, types and a few rows."""

@@ -1,8 +1,9 @@
 """What a source is, and the questions the rest of the library asks of one.
 
-Anything with `__len__` and `__getitem__` is a source. The library's own sources, and users' if they like, answer three
-more questions: `__getitems__(indices)` for a whole batch at once, `describe(index)` for the name of a sample in error
-messages, and `fingerprint()` for telling one data set from another when a run is resumed.
+Anything with `__len__` and `__getitem__` is a source. The library's own sources, and users' if they like, answer more
+questions: `__getitems__(indices)` for the samples of a whole batch at once, `stacked(indices, alloc)` for the batch
+that `stack` would make of them, `describe(index)` for the name of a sample in error messages, and `fingerprint()` for
+telling one data set from another when a run is resumed.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 from dataload.errors import ConfigError, SourceError
+from dataload.memory import Allocator
+from dataload.samplers.base import IndexArray
 
 
 class Source(Protocol):
@@ -56,6 +59,12 @@ def fetch(source: Any, indices: Sequence[int]) -> list[Any]:
             "return one per index, in order"
         )
     return samples
+
+
+def fetch_stacked(source: Any, indices: IndexArray, alloc: Allocator) -> Any:
+    """Return the batch that `stack` would make of these samples, or None if the source leaves that to `stack`."""
+    stacked = getattr(source, "stacked", None)
+    return None if stacked is None else stacked(indices, alloc)
 
 
 def _fetch_one(source: Any, index: int) -> Any:

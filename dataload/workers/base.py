@@ -7,13 +7,13 @@ of worker decides where and when a task's pipeline runs, nothing else, so that n
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from dataload.errors import WorkerTimeout
 from dataload.memory import Allocator
 from dataload.pipeline import Pipeline
+from dataload.samplers.base import IndexArray
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Task:
     number: int
     epoch: int
     batch: int
-    indices: Sequence[int]
+    indices: IndexArray
 
 
 @dataclass(frozen=True)

@@ -198,7 +198,7 @@ def _obituary(dead: _Worker, task: Task | None) -> str:
         cause = "something called os._exit or sys.exit, or Python itself could not start (see the output above)"
     doing = "while it had nothing to do"
     if task is not None:
-        shown = f"{list(task.indices[:8])}{'...' if len(task.indices) > 8 else ''}"
+        shown = f"{task.indices[:8].tolist()}{'...' if len(task.indices) > 8 else ''}"
         doing = f"while making batch {task.batch} of epoch {task.epoch} (samples {shown})"
     return (
         f"process worker {dead.number} (pid {dead.process.pid}) {end} {doing}, in each of {_MAX_RETRIES + 1} tries. "
