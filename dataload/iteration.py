@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from dataload.errors import DataloadError, WorkerError
 from dataload.samplers.base import IndexArray
-from dataload.workers import Result, Task, Workers
+from dataload.tuning import Interval
+from dataload.workers import Choice, Result, Task, Workers
 
 if TYPE_CHECKING:
     from dataload.loader import Loader
@@ -20,7 +21,7 @@ class LoaderStats:
     """Figures of the epoch under way, or of the last one.
 
     Attributes:
-        worker: "thread" or "process", or "serial" without workers.
+        worker: "thread" or "process", "serial" without workers, "auto" while that is being found out.
         num_workers: how many.
         epoch: number of the epoch.
         batches: delivered to the training loop.
@@ -28,6 +29,8 @@ class LoaderStats:
         wait_seconds: that the training loop waited for batches, over all of them.
         work_seconds: spent on making them, summed over the workers.
         first_batch_seconds: from the start of the epoch to its first batch, starting of workers included.
+        choice: what worker="auto" has chosen, and from which numbers; None until then, and without "auto".
+        tuning: what num_workers="auto" has seen so far, a line for each number of workers it tried.
     """
 
     worker: str
@@ -38,19 +41,20 @@ class LoaderStats:
     wait_seconds: float = 0.0
     work_seconds: float = 0.0
     first_batch_seconds: float = 0.0
+    choice: Choice | None = None
+    tuning: tuple[Interval, ...] = ()
 
 
 class EpochIterator:
     """The batches of one epoch, made by `iter(loader)`.
 
-    At most `window` batches are in the making or waiting. Leaving the loop early ends the workers.
+    A bounded number of batches is in the making or waiting. Leaving the loop early ends the workers.
     """
 
-    def __init__(self, loader: Loader, epoch: int, batches: Iterator[IndexArray], window: int) -> None:
+    def __init__(self, loader: Loader, epoch: int, batches: Iterator[IndexArray]) -> None:
         self._loader = loader
         self._epoch = epoch
         self._batches = batches
-        self._window = window
         self._workers: Workers | None = None
         self._sizes: dict[int, int] = {}
         self._ready: dict[int, Result] = {}
@@ -58,6 +62,7 @@ class EpochIterator:
         self._delivered = 0
         self._samples = 0
         self._wait = self._work = self._first = 0.0
+        self._last = 0.0
         self._done = False
 
     def __iter__(self) -> EpochIterator:
@@ -85,20 +90,24 @@ class EpochIterator:
         if result.error is not None:
             self.close()
             raise _not_stop_iteration(result.error)
-        self._wait += time.perf_counter() - start
+        now = time.perf_counter()
+        waited, since_last = now - start, now - (self._last or start)
+        self._last = now
+        self._wait += waited
         self._work += result.seconds
         self._first = self._first or self._wait
         size = self._sizes.pop(result.number)
         self._samples += size
         self._delivered += 1
-        self._loader._delivered(self, size)
+        self._loader._delivered(size, waited, since_last)
         return result.batch
 
     def _next_result(self) -> Result | None:
         """Return the result next in order, or None at the end of the epoch."""
         if self._workers is None:
             self._workers = self._loader._start_workers()
-        while self._submitted - self._delivered < self._window and (batch := next(self._batches, None)) is not None:
+        window = self._loader._window()
+        while self._submitted - self._delivered < window and (batch := next(self._batches, None)) is not None:
             self._sizes[self._submitted] = len(batch)
             self._workers.submit(Task(self._submitted, self._epoch, self._submitted, batch))
             self._submitted += 1
@@ -111,16 +120,14 @@ class EpochIterator:
 
     def stats(self) -> LoaderStats:
         """Return the figures so far."""
-        kind = self._loader.worker if self._loader.num_workers else "serial"
-        return LoaderStats(
-            kind,
-            self._loader.num_workers,
-            self._epoch,
-            self._delivered,
-            self._samples,
-            self._wait,
-            self._work,
-            self._first,
+        return replace(
+            self._loader._workers_stats(),
+            epoch=self._epoch,
+            batches=self._delivered,
+            samples=self._samples,
+            wait_seconds=self._wait,
+            work_seconds=self._work,
+            first_batch_seconds=self._first,
         )
 
     def close(self) -> None:

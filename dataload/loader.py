@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, Literal
 
 from dataload.batching import ListedBatches, Plan, SizedBatches
 from dataload.errors import ConfigError, StateError
@@ -14,7 +14,8 @@ from dataload.samplers import RandomSampler, Sampler, SequentialSampler
 from dataload.samplers.foreign import ForeignSampler
 from dataload.sources.base import check_source
 from dataload.state import State, check_state, identify, make_state
-from dataload.workers import Workers, start_workers
+from dataload.tuning import Tuner
+from dataload.workers import Choice, Workers, start_workers
 
 _KINDS = ("auto", "thread", "process")
 
@@ -35,15 +36,19 @@ class Loader:
         sampler: the order: a `Sampler`, or any iterable of indices (read once per epoch). Excludes shuffle.
         batch_sampler: an iterable of lists of indices, one per batch (read once per epoch). Excludes batch_size,
             shuffle, sampler and drop_last.
-        num_workers: 0 makes batches in the calling thread; n makes them ahead on n threads or processes.
+        num_workers: 0 makes batches in the calling thread; n makes them ahead on n threads or processes. "auto" begins
+            with one per usable core, and adds or drops workers while that helps the training loop.
         worker: "thread" for transforms that let go of the GIL (decoding, FFTs, numpy), "process" for those that do
-            not, "auto" to leave the choice to the loader.
+            not, "auto" to try both on the first batches. `stats` says what was chosen and why.
         collate_fn: list of samples -> batch. `stack`, `pad` or any callable; by default fields whose transforms say
             that their length varies are padded, the rest is stacked.
         drop_last: whether a last batch with fewer samples is left out.
         seed: of the order and of the random transforms.
         prefetch_factor: batches made ahead per worker.
         timeout: seconds to wait for a batch of a worker; 0 waits for ever.
+        read_concurrency: how many samples of coming batches each worker reads at the same time, on threads; 0 reads
+            when a batch is made. For sources whose reads wait: network file systems, object stores. Only
+            `source[index]` is read ahead, so let it return the bytes: `FileSource(..., audio=Path.read_bytes)`.
 
     Raises:
         ConfigError: an argument that cannot work, or two that exclude each other.
@@ -65,17 +70,18 @@ class Loader:
         shuffle: bool = False,
         sampler: Sampler | Iterable[int] | None = None,
         batch_sampler: Iterable[Iterable[int]] | None = None,
-        num_workers: int = 0,
+        num_workers: int | Literal["auto"] = 0,
         worker: str = "auto",
         collate_fn: Callable[..., Any] | None = None,
         drop_last: bool = False,
         seed: int = 0,
         prefetch_factor: int = 2,
         timeout: float = 0,
+        read_concurrency: int = 0,
     ) -> None:
         self._options = {key: value for key, value in locals().items() if key not in ("self", "source")}
         check_source(source)
-        _check_numbers(batch_size, num_workers, prefetch_factor, timeout, seed)
+        _check_numbers(batch_size, num_workers, prefetch_factor, read_concurrency, timeout, seed)
         if worker not in _KINDS:
             raise ConfigError(f"worker={worker!r} must be one of {', '.join(map(repr, _KINDS))}")
         if collate_fn is not None and not callable(collate_fn):
@@ -84,8 +90,7 @@ class Loader:
             )
         self.source = source
         self.batch_size: int | None = None if batch_sampler is not None else batch_size
-        self.num_workers = num_workers
-        self.worker = "thread" if worker == "auto" else worker
+        self.worker = worker
         self.drop_last = drop_last
         self.seed = seed
         self.prefetch_factor = prefetch_factor
@@ -97,14 +102,19 @@ class Loader:
         else:
             self.plan = SizedBatches(_make_sampler(source, sampler, shuffle, seed), batch_size, drop_last)
         steps, varying = make_steps(transforms)
-        self.pipeline = Pipeline(source, steps, collate_fn or default_collate(varying), seed)
+        self.pipeline = Pipeline(source, steps, collate_fn or default_collate(varying), seed, read_concurrency)
 
         self._epoch = 0
         self._samples = 0
         # Whether the next iterator goes on from (epoch, samples); otherwise it starts the next epoch.
         self._continues = True
         self._identity: dict[str, Any] | None = None
-        self._stats = LoaderStats(self.worker if num_workers else "serial", num_workers)
+        self._tuner = Tuner() if num_workers == "auto" else None
+        self._num_workers = self._tuner.count if self._tuner else int(num_workers)
+        # What worker="auto" has chosen, once it has. A list of its own, because workers that could reach the loader
+        # would keep it, and so themselves, alive.
+        self._choices: list[Choice] = []
+        self._stats = self._workers_stats()
         self._active: weakref.ref[EpochIterator] | None = None
         self._end_workers: Callable[[], Any] | None = None
         self._workers: Workers | None = None
@@ -119,10 +129,14 @@ class Loader:
         if not self._continues:
             self._epoch, self._samples = self._epoch + 1, 0
         self._continues = False
-        window = self.prefetch_factor * self.num_workers or 1
-        iterator = EpochIterator(self, self._epoch, self.plan.batches(self._epoch, self._samples), window)
+        iterator = EpochIterator(self, self._epoch, self.plan.batches(self._epoch, self._samples))
         self._active = weakref.ref(iterator)
         return iterator
+
+    @property
+    def num_workers(self) -> int:
+        """The number of workers; with "auto" the present one."""
+        return self._num_workers
 
     def set_epoch(self, epoch: int) -> None:
         """Let the next iterator start at the beginning of `epoch`.
@@ -167,7 +181,7 @@ class Loader:
         """Return a Loader of the same source with other arguments, at the start of epoch 0.
 
         >>> Loader([1, 2, 3]).with_options(batch_size=3, num_workers=2)
-        Loader(3 samples -> 1 batch of 3, 2 thread workers, epoch 0, batch 0)
+        Loader(3 samples -> 1 batch of 3, 2 auto workers, epoch 0, batch 0)
         """
         return Loader(self.source, **{**self._options, **options})
 
@@ -189,7 +203,8 @@ class Loader:
         batches = f"{total} batch{'' if total == 1 else 'es'}{size}"
         workers = "no workers"
         if self.num_workers:
-            workers = f"{self.num_workers} {self.worker} worker{'' if self.num_workers == 1 else 's'}"
+            kind = self._workers_stats().worker
+            workers = f"{self.num_workers} {kind} worker{'' if self.num_workers == 1 else 's'}"
         return f"Loader({len(self.source)} samples -> {batches}, {workers}, epoch {self._epoch}, batch {batch})"
 
     def _identify(self) -> dict[str, Any]:
@@ -204,7 +219,9 @@ class Loader:
 
     def _start_workers(self) -> Workers:
         if self._workers is None:
-            workers = start_workers(self.worker, self.num_workers, self.pipeline)
+            # What "auto" has chosen once holds: the work is the same in every epoch.
+            kind = self._choice.worker if self._choice else self.worker
+            workers = start_workers(kind, self.num_workers, self.pipeline, self._choices.append)
             # A finaliser ends them when the loader is forgotten, and at the exit of the interpreter.
             self._workers, self._end_workers = workers, weakref.finalize(self, workers.close)
         return self._workers
@@ -214,8 +231,32 @@ class Loader:
         if end is not None:
             end()
 
-    def _delivered(self, iterator: EpochIterator, samples: int) -> None:
+    @property
+    def _choice(self) -> Choice | None:
+        return self._choices[-1] if self._choices else None
+
+    def _workers_stats(self) -> LoaderStats:
+        """Return statistics that say who makes the batches, and nothing of how many there were."""
+        kind = self._choice.worker if self._choice else self.worker
+        tuning = tuple(self._tuner.history) if self._tuner else ()
+        return LoaderStats(kind if self.num_workers else "serial", self.num_workers, choice=self._choice, tuning=tuning)
+
+    def _window(self) -> int:
+        """Return how many batches may be in the making or waiting."""
+        if self.num_workers == 0:
+            return self.prefetch_factor if self.pipeline.read_concurrency else 1
+        undecided = self.worker == "auto" and self._choice is None
+        # Kinds of worker are compared on bursts; in short ones the wait for the last batch would count for too much.
+        return self.num_workers * max(self.prefetch_factor, 4 if undecided else 0)
+
+    def _delivered(self, samples: int, waited: float, seconds: float) -> None:
         self._samples += samples
+        undecided = self.worker == "auto" and self._choice is None
+        if self._tuner is not None and self._workers is not None and not undecided:
+            count = self._tuner.delivered(samples, waited, seconds)
+            if count != self._num_workers:
+                self._num_workers = count
+                self._workers.resize(count)
 
     def _finished(self, iterator: EpochIterator) -> None:
         self._stats = iterator.stats()
@@ -238,11 +279,14 @@ class Loader:
             self._stop_workers()
 
 
-def _check_numbers(batch_size: Any, num_workers: Any, prefetch_factor: Any, timeout: Any, seed: Any) -> None:
+def _check_numbers(
+    batch_size: Any, num_workers: Any, prefetch_factor: Any, read_concurrency: Any, timeout: Any, seed: Any
+) -> None:
     for name, value, least in (
         ("batch_size", batch_size, 1),
-        ("num_workers", num_workers, 0),
+        ("num_workers", 0 if num_workers == "auto" else num_workers, 0),
         ("prefetch_factor", prefetch_factor, 1),
+        ("read_concurrency", read_concurrency, 0),
     ):
         if not isinstance(value, int) or isinstance(value, bool) or value < least:
             raise ConfigError(f"{name}={value!r} must be a whole number from {least} up")

@@ -19,8 +19,8 @@ from dataload.collate import Collate, pad, stack
 from dataload.errors import ChainError
 from dataload.keys import generator
 from dataload.memory import Allocator, aligned_empty
-from dataload.samples import Field, get_field, replace_field
 from dataload.samplers.base import IndexArray
+from dataload.samples import Field, get_field, replace_field
 from dataload.sources.base import describe, fetch, fetch_stacked
 
 Transforms = Transform | Sequence[Any] | Mapping[Any, Any] | None
@@ -53,25 +53,33 @@ class Pipeline:
         steps: what happens to them, in order.
         collate: samples to batch; one with a parameter `alloc` is told where to write.
         seed: of the random transforms.
+        read_concurrency: how many samples each worker reads ahead at a time; 0 reads when a batch is made.
     """
 
     source: Any
     steps: tuple[Step, ...]
     collate: Collate
     seed: int
+    read_concurrency: int = 0
 
-    def run(self, epoch: int, indices: IndexArray, alloc: Allocator = aligned_empty) -> Any:
-        """Return the batch of these samples.
+    def run(
+        self,
+        epoch: int,
+        indices: IndexArray,
+        alloc: Allocator = aligned_empty,
+        samples: list[Any] | None = None,
+    ) -> Any:
+        """Return the batch of these samples, which may have been fetched already.
 
         An exception from the source, a transform or the collate function keeps its type; notes say where it came from.
         """
-        if not self.steps and self.collate is stack:
+        if samples is None and not self.steps and self.collate is stack:
             batch = fetch_stacked(self.source, indices, alloc)
             if batch is not None:
                 return batch
         numbers: list[int] = indices.tolist()
         with single_threaded_blas:
-            samples = fetch(self.source, numbers)
+            samples = fetch(self.source, numbers) if samples is None else samples
             for field, steps in self._runs:
                 samples = self._apply(field, steps, samples, epoch, numbers)
             if self._takes_alloc:

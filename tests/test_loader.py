@@ -11,7 +11,16 @@ from streams import Jitter, epoch, joined, make, take
 from dataload import Loader, LoaderStats, RandomSampler, pad
 from dataload.errors import ConfigError, DataloadError
 
-WORKERS = [("thread", 0), ("thread", 1), ("thread", 2), ("thread", 5), ("process", 1), ("process", 2), ("process", 5)]
+WORKERS = [
+    ("thread", 0),
+    ("thread", 1),
+    ("thread", 2),
+    ("thread", 5),
+    ("process", 1),
+    ("process", 2),
+    ("process", 5),
+    ("auto", 2),
+]
 
 
 @pytest.mark.parametrize(("worker", "num_workers"), WORKERS)
@@ -128,7 +137,7 @@ def test_prefetching_is_bounded_and_not_counted():
             read.append(index)
             return super().__getitem__(index)
 
-    with Loader(Watched(range(1000)), batch_size=10, num_workers=2, prefetch_factor=3) as loader:
+    with Loader(Watched(range(1000)), batch_size=10, num_workers=2, prefetch_factor=3, worker="thread") as loader:
         iterator = iter(loader)
         next(iterator)
         assert loader.state_dict()["samples"] == 10
@@ -138,7 +147,7 @@ def test_prefetching_is_bounded_and_not_counted():
 
 
 def test_stats_count_what_was_delivered():
-    loader = make(num_workers=2, transforms=None)
+    loader = make(num_workers=2, worker="thread", transforms=None)
     assert loader.stats == LoaderStats("thread", 2)
     taken = iter(loader)
     next(taken)

@@ -2,18 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from dataload.pipeline import Pipeline
+from dataload.workers.auto import AutoWorkers, Choice
 from dataload.workers.base import Result, Task, Workers
 from dataload.workers.serial import SerialWorkers
 from dataload.workers.thread import ThreadWorkers
 
-__all__ = ["Result", "Task", "Workers", "start_workers"]
+__all__ = ["Choice", "Result", "Task", "Workers", "start_workers"]
 
 
-def start_workers(kind: str, count: int, pipeline: Pipeline) -> Workers:
-    """Start `count` workers of a kind: "thread" or "process"; with a count of 0 the caller does the work."""
+def start_workers(
+    kind: str, count: int, pipeline: Pipeline, chosen: Callable[[Choice], None] = lambda choice: None
+) -> Workers:
+    """Start workers.
+
+    Args:
+        kind: "thread", "process", or "auto", which tries them.
+        count: how many; with 0 the caller does the work.
+        pipeline: makes the batches.
+        chosen: told what "auto" has chosen.
+    """
     if count == 0:
         return SerialWorkers(pipeline)
+    if kind == "auto":
+        return AutoWorkers(pipeline, count, start_workers, chosen)
     if kind == "process":
         # Only here: cloudpickle and subprocess are not needed otherwise, and importing them takes time.
         from dataload.workers.process import ProcessWorkers

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 from dataload.errors import WorkerTimeout
 from dataload.memory import Allocator
 from dataload.pipeline import Pipeline
+from dataload.reading import ReadAhead
 from dataload.samplers.base import IndexArray
 
 
@@ -66,20 +67,48 @@ class Workers(Protocol):
         """
         ...
 
+    def resize(self, count: int) -> None:
+        """Go on with another number of workers, at least 1; tasks that were handed in are done all the same."""
+        ...
+
     def close(self) -> None:
         """End all workers and wait until they have; what was not taken is dropped. May be called again."""
         ...
 
 
-def run_task(pipeline: Pipeline, task: Task, alloc: Allocator, worker: str) -> Result:
-    """Run one task, writing the batch where `alloc` says, and catch what it raises."""
-    start = time.perf_counter()
-    try:
-        batch = pipeline.run(task.epoch, task.indices, alloc)
-    except Exception as error:
-        error.add_note(f"in batch {task.batch} of epoch {task.epoch}, {worker}")
-        return Result(task.number, error=error, seconds=time.perf_counter() - start)
-    return Result(task.number, batch, seconds=time.perf_counter() - start)
+class TaskRunner:
+    """Runs tasks in this process: what a thread, a worker process and the serial path have in common.
+
+    Args:
+        pipeline: makes the batches.
+        threads: how many threads will call `run`; each brings its share of reading threads.
+    """
+
+    def __init__(self, pipeline: Pipeline, threads: int = 1) -> None:
+        self._pipeline = pipeline
+        concurrency = pipeline.read_concurrency * threads
+        self._reads = ReadAhead(pipeline.source, concurrency) if concurrency else None
+
+    def expect(self, task: Task) -> None:
+        """Say that this task will be run: its samples can be read already."""
+        if self._reads is not None:
+            self._reads.expect(task.number, task.indices)
+
+    def run(self, task: Task, alloc: Allocator, worker: str) -> Result:
+        """Run an expected task, writing the batch where `alloc` says, and catch what it raises."""
+        start = time.perf_counter()
+        try:
+            samples = None if self._reads is None else self._reads.take(task.number)
+            batch = self._pipeline.run(task.epoch, task.indices, alloc, samples)
+        except Exception as error:
+            error.add_note(f"in batch {task.batch} of epoch {task.epoch}, {worker}")
+            return Result(task.number, error=error, seconds=time.perf_counter() - start)
+        return Result(task.number, batch, seconds=time.perf_counter() - start)
+
+    def close(self) -> None:
+        """End the reading threads."""
+        if self._reads is not None:
+            self._reads.close()
 
 
 def timed_out(timeout: float | None, workers: str) -> WorkerTimeout:

@@ -13,18 +13,17 @@ from contextlib import suppress
 from typing import Any
 
 from dataload.errors import NotPicklable
-from dataload.pipeline import Pipeline
 from dataload.transport import wire
 from dataload.transport.payload import receive_payload
 from dataload.transport.slots import Manifest, SlotWriter
 from dataload.workers import failures
-from dataload.workers.base import Result, Task, run_task
+from dataload.workers.base import Result, Task, TaskRunner
 
 # Number of the result that says that the pipeline could not be unpacked.
 SETUP_FAILED = -1
 
 
-def _read_tasks(sock: socket.socket, tasks: queue.SimpleQueue[Any], slots: SlotWriter) -> None:
+def _read_tasks(sock: socket.socket, tasks: queue.SimpleQueue[Any], runner: TaskRunner, slots: SlotWriter) -> None:
     """Take tasks off the socket as they come.
 
     A thread of its own does this, so that the loader can always send (it would wait for this process, while this
@@ -36,6 +35,7 @@ def _read_tasks(sock: socket.socket, tasks: queue.SimpleQueue[Any], slots: SlotW
             (message,) = wire.receive(sock)
             task, freed = pickle.loads(message)
             slots.release(freed)
+            runner.expect(task)
             tasks.put(task)
     except (EOFError, OSError):
         os._exit(0)
@@ -56,10 +56,10 @@ def _encode(result: Result, task: Task, worker: str) -> tuple[bytes, list[memory
     return wire.dump((None, failures.pack(error)))
 
 
-def _answer(sock: socket.socket, task: Task, pipeline: Pipeline, slots: SlotWriter, worker: str) -> None:
+def _answer(sock: socket.socket, task: Task, runner: TaskRunner, slots: SlotWriter, worker: str) -> None:
     """Make one batch, in a slot, and say where it is."""
     alloc = slots.allocator()
-    result = run_task(pipeline, task, alloc, worker)
+    result = runner.run(task, alloc, worker)
     body, buffers = _encode(result, task, worker)
     manifest, descriptors = slots.finish(alloc, buffers)
     wire.send(sock, pickle.dumps((task.number, result.seconds, manifest)), body)
@@ -85,7 +85,7 @@ def serve(sock: socket.socket, number: int) -> None:
     worker = f"process worker {number} (pid {os.getpid()})"
     data, buffers = receive_payload(sock)
     try:
-        pipeline = pickle.loads(data, buffers=buffers)
+        runner = TaskRunner(pickle.loads(data, buffers=buffers))
     except Exception as error:
         error.add_note(f"while {worker} was unpacking the source and transforms")
         body, _ = wire.dump((None, failures.pack(error)))
@@ -93,9 +93,9 @@ def serve(sock: socket.socket, number: int) -> None:
         return
     slots = SlotWriter()
     tasks: queue.SimpleQueue[Task] = queue.SimpleQueue()
-    threading.Thread(target=_read_tasks, args=(sock, tasks, slots), daemon=True).start()
+    threading.Thread(target=_read_tasks, args=(sock, tasks, runner, slots), daemon=True).start()
     while True:
-        _answer(sock, tasks.get(), pipeline, slots, worker)
+        _answer(sock, tasks.get(), runner, slots, worker)
 
 
 def _inherited(descriptor: int | None) -> socket.socket:

@@ -43,6 +43,8 @@ class _Worker:
         self.process, self.sock = spawn(number)
         self.tasks: OrderedDict[int, Task] = OrderedDict()
         self.slots = SlotReader()
+        # Gets no further tasks and ends when it has none left.
+        self.leaving = False
 
     def end(self) -> None:
         """Close the socket, at which the process exits; kill it where it does not."""
@@ -65,11 +67,7 @@ class ProcessWorkers:
         self._workers: list[_Worker] = []
         self._retries: dict[int, int] = {}
         try:
-            # All are started before any is waited for: the interpreters come up side by side.
-            for number in range(count):
-                self._start(number)
-            for worker in list(self._workers):
-                self._greet(worker)
+            self.resize(count)
         except BaseException:
             self.close()
             raise
@@ -94,7 +92,8 @@ class ProcessWorkers:
 
     def submit(self, task: Task) -> None:
         """Send the task to the worker with the least to do."""
-        worker = min(self._workers, key=lambda worker: len(worker.tasks))
+        staying = (worker for worker in self._workers if not worker.leaving)
+        worker = min(staying, key=lambda worker: len(worker.tasks))
         worker.tasks[task.number] = task
         self._send(worker, task)
 
@@ -121,13 +120,13 @@ class ProcessWorkers:
                 raise error
             del worker.tasks[number]
             self._retries.pop(number, None)
+            if worker.leaving and not worker.tasks:
+                self._dismiss(worker)
             return Result(number, batch, error, seconds)
 
     def _replace(self, dead: _Worker) -> None:
         """Start another process in place of a dead one and send it the same tasks, if they deserve it."""
-        self._selector.unregister(dead.sock)
-        self._workers.remove(dead)
-        dead.end()
+        self._dismiss(dead)
         suspect = next(iter(dead.tasks.values()), None)
         key = _IDLE if suspect is None else suspect.number
         self._retries[key] = self._retries.get(key, 0) + 1
@@ -138,6 +137,22 @@ class ProcessWorkers:
         self._greet(worker)
         for task in worker.tasks.values():
             self._send(worker, task)
+
+    def _dismiss(self, worker: _Worker) -> None:
+        self._selector.unregister(worker.sock)
+        self._workers.remove(worker)
+        worker.end()
+
+    def resize(self, count: int) -> None:
+        """Start processes, or let some end when they have done what they were sent."""
+        staying = [worker for worker in self._workers if not worker.leaving]
+        for worker in staying[count:]:
+            worker.leaving = True
+            if not worker.tasks:
+                self._dismiss(worker)
+        # All are started before any is waited for: the interpreters come up side by side.
+        for worker in [self._start(number) for number in range(len(staying), count)]:
+            self._greet(worker)
 
     def close(self) -> None:
         """End all processes and wait until they have."""

@@ -6,26 +6,31 @@ from collections import deque
 
 from dataload.memory import Recycler
 from dataload.pipeline import Pipeline
-from dataload.workers.base import Result, Task, run_task
+from dataload.workers.base import Result, Task, TaskRunner
 
 
 class SerialWorkers:
     """Makes each batch when it is asked for."""
 
     def __init__(self, pipeline: Pipeline) -> None:
-        self._pipeline = pipeline
+        self._runner = TaskRunner(pipeline)
         self._tasks: deque[Task] = deque()
         # A batch is usually kept until the next one is there, and by some for one more.
         self._memory = Recycler(keep=3)
 
     def submit(self, task: Task) -> None:
         """Keep the task until a result is asked for."""
+        self._runner.expect(task)
         self._tasks.append(task)
 
     def next_result(self, timeout: float | None) -> Result:
         """Run the oldest task. `timeout` has no effect: there is nobody else to interrupt the work."""
-        return run_task(self._pipeline, self._tasks.popleft(), self._memory.allocator(), "no workers")
+        return self._runner.run(self._tasks.popleft(), self._memory.allocator(), "no workers")
+
+    def resize(self, count: int) -> None:
+        """Do nothing: there is one thread, the caller's."""
 
     def close(self) -> None:
         """Forget the tasks."""
         self._tasks.clear()
+        self._runner.close()

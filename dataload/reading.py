@@ -1,0 +1,147 @@
+"""Reading ahead: the samples of coming batches are fetched on threads while earlier ones are transformed.
+
+Reading is often waiting (network file systems, object stores), and many reads can wait at once where only one could
+compute. It changes when a sample is read and nothing else.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections import OrderedDict
+from typing import Any
+
+import numpy as np
+
+from dataload.samplers.base import IndexArray
+from dataload.sources.base import fetch
+
+# Samples that are read and not yet taken may hold this many bytes; beyond it nothing further is begun.
+_MOST_BYTES = 256 << 20
+
+
+class _Reads:
+    """The samples of one batch on their way."""
+
+    def __init__(self, indices: IndexArray, jobs: int) -> None:
+        self.indices = indices
+        self.values: list[Any] = [None] * jobs
+        self.errors: dict[int, Exception] = {}
+        self._left = jobs
+        self._lock = threading.Lock()
+        self.done = threading.Event()
+        if jobs == 0:
+            self.done.set()
+
+    def finish(self, place: int, value: Any, error: Exception | None) -> None:
+        """Note one read; the last one wakes who waits for the batch."""
+        self.values[place] = value
+        if error is not None:
+            self.errors[place] = error
+        with self._lock:
+            self._left -= 1
+            if self._left == 0:
+                self.done.set()
+
+
+class ReadAhead:
+    """`concurrency` threads that read samples of batches before they are asked for.
+
+    A source with `__getitems__` is asked for whole batches, several at a time; it may overlap the reads of one itself.
+    """
+
+    def __init__(self, source: Any, concurrency: int) -> None:
+        self._source = source
+        self._whole = hasattr(source, "__getitems__")
+        self._jobs: queue.SimpleQueue[tuple[_Reads, int, list[int]] | None] = queue.SimpleQueue()
+        self._started: dict[int, _Reads] = {}
+        self._waiting: OrderedDict[int, IndexArray] = OrderedDict()
+        self._lock = threading.Lock()
+        self._bytes_per_sample = 0.0
+        self._samples_out = 0
+        self._threads = [
+            threading.Thread(target=self._read, name=f"dataload-read-{i}", daemon=True) for i in range(concurrency)
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def expect(self, number: int, indices: IndexArray) -> None:
+        """Say that batch `number` will be asked for; its reads begin as soon as there is room for them."""
+        with self._lock:
+            self._waiting[number] = indices
+            self._begin_waiting()
+
+    def take(self, number: int) -> list[Any]:
+        """Wait for the samples of batch `number`, which was expected.
+
+        Raises:
+            Exception: what the source raised for the first sample that could not be read.
+        """
+        with self._lock:
+            if number in self._waiting:
+                self._begin(number)
+            reads = self._started.pop(number)
+        reads.done.wait()
+        samples: list[Any] = reads.values[0] if self._whole and not reads.errors else reads.values
+        with self._lock:
+            self._samples_out -= len(reads.indices)
+            if len(reads.indices) and not reads.errors:
+                self._bytes_per_sample = sum(map(_size, samples)) / len(samples)
+            self._begin_waiting()
+        if reads.errors:
+            raise reads.errors[min(reads.errors)]
+        return samples
+
+    def _begin_waiting(self) -> None:
+        while self._waiting:
+            number, indices = next(iter(self._waiting.items()))
+            room = _MOST_BYTES - self._bytes_per_sample * (self._samples_out + len(indices))
+            if self._samples_out and room < 0:
+                return
+            self._begin(number)
+
+    def _begin(self, number: int) -> None:
+        indices = self._waiting.pop(number)
+        jobs = [indices.tolist()] if self._whole else [[index] for index in indices.tolist()]
+        reads = self._started[number] = _Reads(indices, len(jobs))
+        self._samples_out += len(indices)
+        for place, job in enumerate(jobs):
+            self._jobs.put((reads, place, job))
+
+    def _read(self) -> None:
+        while (job := self._jobs.get()) is not None:
+            reads, place, indices = job
+            try:
+                values = fetch(self._source, indices)
+                reads.finish(place, values if self._whole else values[0], None)
+            except Exception as error:
+                reads.finish(place, None, error)
+            # While this thread waits for its next job it must not keep the last batch in memory.
+            del job, reads
+
+    def close(self) -> None:
+        """End the threads; reads not begun are dropped."""
+        try:
+            while True:
+                self._jobs.get_nowait()
+        except queue.Empty:
+            pass
+        for _ in self._threads:
+            self._jobs.put(None)
+        for thread in self._threads:
+            thread.join(_JOIN_SECONDS)
+
+
+# A read that hangs cannot be interrupted; its thread is left behind.
+_JOIN_SECONDS = 2.0
+
+
+def _size(sample: Any) -> int:
+    """Return about how many bytes a sample holds."""
+    if isinstance(sample, dict):
+        return sum(map(_size, sample.values()))
+    if isinstance(sample, tuple | list):
+        return sum(map(_size, sample))
+    if isinstance(sample, np.ndarray):
+        return sample.nbytes
+    return len(sample) if isinstance(sample, bytes | str) else 64
