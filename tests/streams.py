@@ -1,5 +1,7 @@
 """A small loader whose every batch is known, for tests of order, epochs and state."""
 
+import threading
+import time
 from itertools import islice
 
 import numpy as np
@@ -33,3 +35,13 @@ def take(loader, count):
 def joined(batches, field):
     """One field over several batches, in order."""
     return np.concatenate([batch[field] for batch in batches]) if batches else np.empty(0)
+
+
+_lock = threading.Lock()
+
+
+def one_at_a_time(value):
+    """Work that only one thread of a process can do at a time, like work that keeps the GIL, on a busy machine too."""
+    with _lock:
+        time.sleep(0.002)
+    return value
