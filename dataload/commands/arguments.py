@@ -1,0 +1,143 @@
+"""What can be written on the command line, and what wrong usage is.
+
+Apart from the commands so that `dataload --help` needs none of them. Values that argparse can check are
+checked here; `UsageError` is for those that only show once the user's folder or module is looked at.
+"""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, ArgumentTypeError, RawDescriptionHelpFormatter
+from collections.abc import Callable
+
+from dataload import __version__
+
+DESCRIPTION = "Data loading for machine learning: see it work, and measure it on your own data."
+EXAMPLES = """\
+examples:
+  dataload demo                        make a data set, measure it, train on it; about a minute
+  dataload bench recordings/           the fastest setting for a folder of audio files
+  dataload bench train:loader          the same for the Loader named loader in train.py
+  dataload bench train:make_loader --workers 0,2,4 --worker process --json bench.json
+"""
+EXITS = "exit codes: 0 done, 1 failed, 2 wrong usage, 130 stopped with Ctrl-C"
+
+
+class UsageError(Exception):
+    """An argument that names nothing, or the wrong thing; the message says what was expected."""
+
+
+def make_parser() -> ArgumentParser:
+    """Return the parser of the whole command line."""
+    parser = ArgumentParser(
+        "dataload",
+        description=DESCRIPTION,
+        epilog=f"{EXAMPLES}\n{EXITS}",
+        formatter_class=RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"dataload {__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
+    _add_demo(commands.add_parser("demo", help="make a small data set, measure loading, train classifiers"))
+    _add_bench(commands.add_parser("bench", help="find the fastest number and kind of workers for your own data"))
+    return parser
+
+
+def _add_demo(demo: ArgumentParser) -> None:
+    demo.description = (
+        "Make about 2000 audio files of telephone keypad tones in noise, measure how fast they load with "
+        "each number and kind of workers, and train a classifier in numpy and in every framework that is "
+        "installed. No network."
+    )
+    demo.add_argument("--out", default="demo", metavar="DIR", help="folder for the results (default: ./demo)")
+    demo.add_argument("--seed", type=at_least(0), default=0, metavar="N", help="of data and training (default: 0)")
+    demo.add_argument(
+        "--files",
+        type=at_least(60),
+        default=2000,
+        metavar="N",
+        help="audio files, 60 or more (default: 2000)",
+    )
+    _add_common(demo)
+
+
+def _add_bench(bench: ArgumentParser) -> None:
+    bench.description = (
+        "Measure samples per second and the time to the first batch with each number and kind of workers, "
+        "and say which to use. Settings take turns; the medians of all rounds are shown."
+    )
+    bench.add_argument(
+        "target",
+        metavar="PATH|module:attribute",
+        help="a folder of WAV, FLAC, OGG or MP3 files, searched with the folders in it, for log-mel "
+        "spectrograms; or a Loader, or a function returning one, in a module here or an installed one",
+    )
+    bench.add_argument(
+        "--workers",
+        type=worker_counts,
+        metavar="N,N,...",
+        help="numbers of workers; 0 is always measured too (default: up to the number of cores, 8 at most)",
+    )
+    bench.add_argument(
+        "--worker",
+        type=kinds,
+        default="thread,process",
+        metavar="KIND,...",
+        help="thread, process (default: both)",
+    )
+    bench.add_argument(
+        "--batch-size",
+        type=at_least(1),
+        metavar="N",
+        help="samples per batch (default: the Loader's; folder: 32)",
+    )
+    bench.add_argument("--sample-rate", type=at_least(1), metavar="HZ", help="folder only (default: 16000)")
+    bench.add_argument("--json", metavar="FILE", help="write the figures to FILE")
+    bench.add_argument("--plot", metavar="FILE", help="draw them to FILE: PNG, SVG or PDF by its name")
+    _add_common(bench)
+
+
+def _add_common(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "--rounds", type=at_least(1), default=3, metavar="N", help="measurements of each setting (default: 3)"
+    )
+    parser.add_argument(
+        "--seconds", type=duration, default=1.0, metavar="S", help="length of a measurement (default: 1)"
+    )
+    parser.add_argument("-v", "--verbose", action="store_true", help="show the traceback of an error")
+
+
+def at_least(least: int) -> Callable[[str], int]:
+    """Return a reader of whole numbers from `least` up."""
+
+    def read(text: str) -> int:
+        if not text.isdecimal() or int(text) < least:
+            raise ArgumentTypeError(f"{text!r} is not a whole number of at least {least}")
+        return int(text)
+
+    return read
+
+
+def duration(text: str) -> float:
+    """Read a number of seconds above 0."""
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < float("inf"):
+        raise ArgumentTypeError(f"{text!r} is not a number of seconds above 0")
+    return seconds
+
+
+def worker_counts(text: str) -> tuple[int, ...]:
+    """Read numbers of workers: `0,1,2`."""
+    parts = text.split(",")
+    if not all(part.strip().isdecimal() for part in parts):
+        raise ArgumentTypeError(f"{text!r} is not a list of numbers of workers, such as 0,1,2")
+    return tuple(int(part) for part in parts)
+
+
+def kinds(text: str) -> tuple[str, ...]:
+    """Read kinds of workers: `thread`, `process` or `thread,process`."""
+    parts = tuple(part.strip() for part in text.split(","))
+    if not set(parts) <= {"thread", "process"}:
+        raise ArgumentTypeError(f"{text!r} is not thread, process or thread,process")
+    return parts

@@ -1,0 +1,105 @@
+"""`dataload demo`: a data set, a measurement and a classifier in two minutes, with no network and no data of
+one's own.
+
+Apart from `bench` because it shows the library rather than measures the user's data; both measure with
+`sweep`.
+"""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from pathlib import Path
+
+from dataload import FileSource, Loader
+from dataload.commands.bench import advice_line, measure_all
+from dataload.commands.extras import installed, pip_line
+from dataload.commands.plots import plot_batch, plot_throughput
+from dataload.commands.report import print_rows, write_json
+from dataload.commands.sweep import KINDS, Row, Setting, advise, make_settings, usable_cores, worker_counts
+from dataload.commands.terminal import Terminal, open_terminal
+from dataload.commands.tones import NAMES, SAMPLE_RATE, SYMBOLS, label_of, make_tones
+from dataload.commands.training import Task, Trained, frame_statistics, train_all
+from dataload.transforms import DecodeAudio, LogMel
+
+BATCH_SIZE = 32
+N_MELS = 40
+SUBJECT = "keypad tones"
+
+
+def run(arguments: Namespace) -> None:
+    """Run the command."""
+    terminal = open_terminal()
+    out = Path(arguments.out)
+    terminal.line("Telephone keypad tones in noise, 12 classes: made here, measured, learnt.")
+    with terminal.progress(f"making {arguments.files} audio files", arguments.files) as advance:
+        folders = make_tones(out, arguments.files, arguments.seed, advance)
+    loader = tone_loader(folders.train, arguments.seed, shuffle=True)
+    terminal.line(str(loader))
+
+    terminal.line("\nThroughput (decode, log-mel, padded batches)")
+    settings = make_settings(worker_counts(usable_cores()), KINDS)
+    rows = measure_all(loader, settings, arguments.rounds, arguments.seconds, terminal)
+    advice = advise(rows)
+    print_rows(terminal, rows)
+    terminal.line(advice_line(advice))
+    write_json(out / "bench.json", SUBJECT, rows, advice)
+    draw(out, loader, rows, terminal)
+
+    terminal.line(f"\nTraining on {folders.train}, tested on {folders.held_out}")
+    results = train(folders.train, folders.held_out, advice.setting, arguments.seed, terminal)
+    terminal.table(
+        ("model", "held-out accuracy", "time"),
+        [(result.name, f"{result.accuracy:.3f}", f"{result.seconds:.1f} s") for result in results],
+    )
+    summarize(out, folders.root, terminal)
+
+
+def tone_loader(folder: Path, seed: int, *, shuffle: bool) -> Loader:
+    """Return a loader of one folder of tones: batches of log-mel spectrograms, their lengths and labels."""
+    return Loader(
+        FileSource(folder, "*_*.*", audio=str, label=label_of),
+        transforms={"audio": [DecodeAudio(SAMPLE_RATE), LogMel(SAMPLE_RATE, n_mels=N_MELS)]},
+        batch_size=BATCH_SIZE,
+        shuffle=shuffle,
+        seed=seed,
+    )
+
+
+def draw(out: Path, loader: Loader, rows: list[Row], terminal: Terminal) -> None:
+    """Draw the pictures, or say which extra would."""
+    if not installed("matplotlib"):
+        terminal.line(f"pictures: skipped, matplotlib is not installed; {pip_line('bench')} brings it")
+        return
+    with loader.with_options() as fresh:
+        batch = next(iter(fresh))
+    plot_throughput(out / "throughput.png", SUBJECT, rows)
+    titles = [SYMBOLS[label] for label in batch["label"]]
+    plot_batch(out / "batch.png", batch["audio"], batch["audio_lengths"], titles)
+
+
+def train(train_folder: Path, held_out_folder: Path, setting: Setting, seed: int, terminal: Terminal) -> list[Trained]:
+    """Train a classifier with every framework that is installed, on loaders with the fastest setting."""
+    options = setting.options()
+    with (
+        tone_loader(train_folder, seed, shuffle=True).with_options(**options) as train_loader,
+        tone_loader(held_out_folder, seed, shuffle=False).with_options(**options) as held_out_loader,
+    ):
+        mean, std = frame_statistics(train_loader)
+        task = Task(train_loader, held_out_loader, len(NAMES), mean, std, seed)
+        return train_all(task, terminal)
+
+
+def summarize(out: Path, data: Path, terminal: Terminal) -> None:
+    """Say where the files are and what to do next."""
+    made = [
+        (data, "data set"),
+        (out / "bench.json", "figures"),
+        (out / "throughput.png", "samples per second"),
+        (out / "batch.png", "one batch of spectrograms"),
+    ]
+    terminal.line("\nWritten:")
+    width = max(len(str(path)) for path, _ in made)
+    for path, what in made:
+        if path.exists():
+            terminal.line(f"  {path!s:{width}}  {what}")
+    terminal.line("Next, measure your own: dataload bench FOLDER, or dataload bench module:loader")
