@@ -20,11 +20,11 @@ from dataload.commands.sweep import (
     advise,
     make_settings,
     sweep,
-    usable_cores,
     worker_counts,
 )
 from dataload.commands.target import open_target
 from dataload.commands.terminal import Terminal, open_terminal
+from dataload.machine import usable_cores
 
 if TYPE_CHECKING:
     from dataload import Loader

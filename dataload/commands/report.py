@@ -16,8 +16,9 @@ from typing import Any
 import numpy as np
 
 import dataload
-from dataload.commands.sweep import Advice, Row, spread, usable_cores
+from dataload.commands.sweep import Advice, Row, spread
 from dataload.commands.terminal import Terminal
+from dataload.machine import usable_cores
 
 COLUMNS = ("worker", "num_workers", "samples/s", "speed-up", "first batch")
 LARGE_SPREAD = 1.5

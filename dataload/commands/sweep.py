@@ -9,7 +9,6 @@ its own, the start of the workers included; samples are counted once every worke
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -68,13 +67,6 @@ class Advice:
 
     setting: Setting
     reason: str
-
-
-def usable_cores() -> int:
-    """Return how many cores this process may use, which in a container can be fewer than the machine has."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def worker_counts(cores: int) -> tuple[int, ...]:

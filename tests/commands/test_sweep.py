@@ -12,10 +12,10 @@ from dataload.commands.sweep import (
     measure,
     spread,
     sweep,
-    usable_cores,
     worker_counts,
 )
 from dataload.errors import ConfigError
+from dataload.machine import usable_cores
 
 SLOW = 0.02
 

@@ -1,0 +1,70 @@
+"""The package of adapters: one name, no framework until one is asked for, and a clear word when it is not there."""
+
+import doctest
+import importlib
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from dataload import Loader
+from dataload.adapters.messages import missing_extra, where
+from dataload.errors import MissingExtra
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def run(script):
+    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
+    return subprocess.run(
+        [sys.executable, "-c", script],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env=environment,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_the_package_refuses_the_name_of_its_folder():
+    ended = run("import adapters")
+    assert ended.returncode == 1
+    assert "this package is `dataload.adapters`, but it was imported as `adapters`" in ended.stderr
+    assert "write `from dataload.adapters.torch import to_dataloader`" in ended.stderr
+
+
+def test_the_package_imports_no_framework():
+    ended = run(
+        "import sys, dataload.adapters, dataload.adapters.batch_spec\n"
+        "assert not {'torch', 'tensorflow', 'keras', 'jax'} & set(sys.modules)"
+    )
+    assert ended.returncode == 0, ended.stderr
+
+
+@pytest.mark.parametrize("name", ["torch", "tensorflow"])
+def test_a_framework_that_is_missing_is_named_with_the_extra_that_brings_it(name, monkeypatch):
+    # None in sys.modules is Python's own way to say that a module cannot be imported.
+    monkeypatch.setitem(sys.modules, name, None)
+    monkeypatch.delitem(sys.modules, f"dataload.adapters.{name}", raising=False)
+    with pytest.raises(MissingExtra, match=rf'needs {name}, which is not installed: pip install "dataload\[{name}\]"'):
+        importlib.import_module(f"dataload.adapters.{name}")
+
+
+def test_a_framework_that_is_there_but_broken_keeps_its_own_error():
+    broken = ImportError("libsomething.so is missing", name="torch._C")
+    assert missing_extra("torch", "torch", broken) is broken
+
+
+def test_places_in_a_batch_are_named_by_their_path():
+    assert where(("meta", 0, "gain")) == "field 'meta.0.gain'"
+    assert where(()) == "the batch"
+
+
+@pytest.mark.parametrize("name", ["torch", "tensorflow"])
+def test_the_examples_of_the_adapters_are_true(name):
+    module = importlib.import_module(f"dataload.adapters.{name}")
+    found = doctest.testmod(module, extraglobs={"Loader": Loader})
+    assert found.attempted and not found.failed
