@@ -6,7 +6,7 @@ PYTHON ?= python3
 EXTRAS ?=
 VENV := .venv
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip --disable-pip-version-check install -q -c constraints.txt
+PIP := $(BIN)/python -m pip --disable-pip-version-check install -qq -c constraints.txt
 
 comma := ,
 DEMO_EXTRAS := bench$(if $(EXTRAS),$(comma)$(EXTRAS))
