@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataload.errors import MissingExtra
+from dataload.extras import pip_line
 
 Path = tuple[str | int, ...]
 
@@ -19,7 +20,7 @@ def missing_extra(framework: str, extra: str, error: ImportError) -> ImportError
     if error.name != framework:
         return error
     return MissingExtra(
-        f'dataload.adapters.{extra} needs {framework}, which is not installed: pip install "dataload[{extra}]"',
+        f"dataload.adapters.{extra} needs {framework}, which is not installed: {pip_line(extra)}",
         name=framework,
     )
 

@@ -178,7 +178,7 @@ class _Pass:
         with self._passes.lock:
             if self._finished or self._error is not None:
                 return
-            undo = self._taken <= 1 and self._loader._is_active(self._iterator)
+            undo = self._taken <= 1 and self._iterator.active
             self._iterator.close()
             if undo:
                 self._loader.load_state_dict(self._start)

@@ -71,7 +71,7 @@ class EpochIterator:
     def __next__(self) -> Any:
         if self._done:
             raise StopIteration
-        if not self._loader._is_active(self):
+        if not self.active:
             self._done = True
             raise DataloadError(
                 "this iterator was ended because a newer one was made of the same Loader, which runs one at a time. "
@@ -129,6 +129,11 @@ class EpochIterator:
             work_seconds=self._work,
             first_batch_seconds=self._first,
         )
+
+    @property
+    def active(self) -> bool:
+        """Whether the loader still answers to this iterator, and not to a newer one."""
+        return self._loader._is_active(self)
 
     def close(self) -> None:
         """End early: no further batch comes, and the workers are ended."""

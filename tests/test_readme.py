@@ -62,7 +62,7 @@ def test_the_commands_exist(folder):
     (folder / "train.py").write_text(blocks("python")[0].split("print(loader)")[0])
     dataload = shutil.which("dataload", path=str(Path(sys.executable).parent))
     assert dataload
-    for line in "\n".join(blocks("sh")).splitlines():
+    for line in filter(None, "\n".join(blocks("sh")).splitlines()):
         if line.startswith("make"):
             run([*line.split(), "--dry-run"], ROOT)
         else:

@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dataload.commands.extras import require
 from dataload.commands.plots import plot_throughput
 from dataload.commands.report import print_rows, write_json
 from dataload.commands.sweep import (
@@ -24,6 +23,7 @@ from dataload.commands.sweep import (
 )
 from dataload.commands.target import open_target
 from dataload.commands.terminal import Terminal, open_terminal
+from dataload.extras import require
 from dataload.machine import usable_cores
 
 if TYPE_CHECKING:

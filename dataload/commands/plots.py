@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from dataload.commands.extras import require
 from dataload.commands.sweep import KINDS, Row
+from dataload.extras import require
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import TextIO
 
-from dataload.commands.extras import installed
+from dataload.extras import installed
 
 Advance = Callable[[], None]
 

@@ -21,7 +21,7 @@ from dataload.workers.base import Result, Task, Workers
 
 # Threads are taken, and processes not even tried, if n of them are at least this much of n times as fast as none.
 _SHARE = 0.75
-# A kind is tried until it has worked this long in at least two bursts after the one that warms it up, or one burst
+# A kind is tried until it has worked this long in at least three bursts after the one that warms it up, or one burst
 # alone took long enough for the warming up not to matter.
 _ENOUGH_SECONDS = 0.2
 _LONG_BURST_SECONDS = 1.0
@@ -57,12 +57,14 @@ class _Trial:
     def is_over(self) -> bool:
         if self.bursts[-1][1] >= _LONG_BURST_SECONDS:
             return True
-        return len(self.bursts) >= 3 and sum(seconds for _, seconds in self.bursts[1:]) >= _ENOUGH_SECONDS
+        return len(self.bursts) >= 4 and sum(seconds for _, seconds in self.bursts[1:]) >= _ENOUGH_SECONDS
 
     def rate(self) -> float:
-        """Samples per second; the first burst pays for imports and fresh memory, and only counts if it is alone."""
-        counted = self.bursts[1:] or self.bursts
-        return sum(samples for samples, _ in counted) / max(sum(seconds for _, seconds in counted), 1e-9)
+        """Samples per second of the best burst: whatever else runs on the machine can only make one slower.
+
+        The first burst pays for imports and fresh memory, and only counts if it is alone.
+        """
+        return max(samples / max(seconds, 1e-9) for samples, seconds in self.bursts[1:] or self.bursts)
 
 
 class AutoWorkers:

@@ -33,6 +33,10 @@ _ENVIRONMENT = {
     "NUMEXPR_NUM_THREADS": "1",
     "VECLIB_MAXIMUM_THREADS": "1",
     "CUDA_VISIBLE_DEVICES": "",
+    # glibc gives the memory of large temporary arrays back to the system each time, and touching it again is slow:
+    # sixteen times x + 1 on 400 kB took 4.2 ms, and 0.2 ms where the memory was kept.
+    "MALLOC_TRIM_THRESHOLD_": str(256 << 20),
+    "MALLOC_MMAP_THRESHOLD_": str(64 << 20),
 }
 
 

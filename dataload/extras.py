@@ -1,7 +1,6 @@
 """Optional packages: whether they are there, and which extra brings them.
 
-Apart from the commands so that the question is asked in one place and the answer always names the same `pip`
-line.
+The question is asked in one place, and the answer always names the same `pip` line.
 """
 
 from __future__ import annotations
