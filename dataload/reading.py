@@ -9,10 +9,12 @@ from __future__ import annotations
 import queue
 import threading
 from collections import OrderedDict
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
 
+from dataload.errors import WorkerError
 from dataload.samplers.base import IndexArray
 from dataload.sources.base import fetch
 
@@ -57,6 +59,7 @@ class ReadAhead:
         self._started: dict[int, _Reads] = {}
         self._waiting: OrderedDict[int, IndexArray] = OrderedDict()
         self._lock = threading.Lock()
+        self._closed = False
         self._bytes_per_sample = 0.0
         self._samples_out = 0
         self._threads = [
@@ -69,7 +72,8 @@ class ReadAhead:
         """Say that batch `number` will be asked for; its reads begin as soon as there is room for them."""
         with self._lock:
             self._waiting[number] = indices
-            self._begin_waiting()
+            if not self._closed:
+                self._begin_waiting()
 
     def take(self, number: int) -> list[Any]:
         """Wait for the samples of batch `number`, which was expected.
@@ -78,12 +82,17 @@ class ReadAhead:
             Exception: what the source raised for the first sample that could not be read.
         """
         with self._lock:
+            if self._closed:
+                raise WorkerError("the loader was closed before this batch was read")
             if number in self._waiting:
                 self._begin(number)
-            reads = self._started.pop(number)
+            reads = self._started[number]
         reads.done.wait()
         samples: list[Any] = reads.values[0] if self._whole and not reads.errors else reads.values
         with self._lock:
+            if self._closed:
+                raise WorkerError("the loader was closed while this batch was being read")
+            del self._started[number]
             self._samples_out -= len(reads.indices)
             if len(reads.indices) and not reads.errors:
                 self._bytes_per_sample = sum(map(_size, samples)) / len(samples)
@@ -121,11 +130,14 @@ class ReadAhead:
 
     def close(self) -> None:
         """End the threads; reads not begun are dropped."""
-        try:
+        with self._lock:
+            self._closed = True
+        with suppress(queue.Empty):
             while True:
                 self._jobs.get_nowait()
-        except queue.Empty:
-            pass
+        # Who waits for reads that were dropped just now would wait for ever.
+        for reads in list(self._started.values()):
+            reads.done.set()
         for _ in self._threads:
             self._jobs.put(None)
         for thread in self._threads:

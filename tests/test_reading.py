@@ -2,6 +2,7 @@
 
 import threading
 import time
+import warnings
 from pathlib import Path
 
 import conformance
@@ -120,3 +121,12 @@ def test_the_bytes_of_files_are_read_ahead(tmp_path):
         read_concurrency=4,
     ) as loader:
         assert np.concatenate([batch["data"] for batch in loader])[:, 5].tolist() == list(range(20))
+
+
+def test_closing_does_not_wait_for_reads_that_were_not_begun():
+    loader = Loader(Slow(range(10_000)), batch_size=100, num_workers=2, worker="thread", read_concurrency=2)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # The loader warns when it gives up on a thread.
+        for _batch in loader:
+            break
+        loader.close()
