@@ -18,17 +18,22 @@ from dataload.keys import UInt64Array, mix, mix_array
 
 UInt32Array = NDArray[np.uint32]
 
-# The two halves of a tiny domain have few values, and a Feistel network over them is visibly not random: below this
-# the permutation is the sort order of one hash per index.
-EXPLICIT_BELOW = 4096
+# Below this the permutation is the sort order of one hash per index, for two reasons: the two halves of a tiny domain
+# have few values, and a Feistel network over them is visibly not random; and sorting is faster, where half a megabyte
+# is not too much to remember (10 000 indices: 0.3 ms against 0.8).
+EXPLICIT_BELOW = 1 << 16
 _ROUNDS = 8
 
 
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=4)
 def _explicit(n: int, key: int) -> UInt64Array:
-    order = np.argsort(mix_array(key, np.arange(n, dtype=np.uint64)), kind="stable").astype(np.uint64)
+    index = np.arange(n, dtype=np.uint64)
+    # The index takes the place of the hash's lowest bits: sorting plain numbers is ten times faster than argsort.
+    low = np.uint64((1 << n.bit_length()) - 1)
+    order = np.sort((mix_array(key, index) & ~low) | index)
+    order &= low
     order.setflags(write=False)
-    return order
+    return cast(UInt64Array, order)
 
 
 def _scramble(source: UInt32Array, target: UInt32Array, mask: np.uint32, key: int) -> None:

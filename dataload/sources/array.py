@@ -111,7 +111,7 @@ class ArraySource:
         for array in self._arrays:
             out = alloc((len(indices), *array.shape[1:]), array.dtype)
             # With the default mode numpy gathers into a buffer of its own and copies that.
-            np.take(array, indices, axis=0, out=out, mode="clip")
+            array.take(indices, axis=0, out=out, mode="clip")
             batch.append(out)
         return self._sample(batch)
 

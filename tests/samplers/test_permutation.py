@@ -48,14 +48,14 @@ def test_ten_billion_indices_cost_no_memory():
     assert peak < 1 << 20
 
 
-@given(st.integers(5000, 10**12), st.integers(0, 2**64 - 1))
+@given(st.integers(500, 10**12), st.integers(0, 2**64 - 1))
 def test_distinct_positions_go_to_distinct_places(n, key):
     positions = np.unique(np.linspace(0, n - 1, 500).astype(np.uint64))
     values = permute(positions, n, key)
     assert len(np.unique(values)) == len(positions) and values.max() < n
 
 
-@pytest.mark.parametrize("n", [64, 1000, 4095, 4096, 20000])
+@pytest.mark.parametrize("n", [64, 1000, 20000, 65535, 65536, 200000])
 def test_places_are_spread_evenly_over_keys(n):
     # Position 0 over many keys, in 16 bins: chi-square with 15 degrees of freedom is above 50 once in 80 000 times.
     places = np.array([permute(np.zeros(1, np.uint64), n, key)[0] for key in range(2000)], np.int64)
@@ -64,7 +64,7 @@ def test_places_are_spread_evenly_over_keys(n):
     assert ((counts - sizes) ** 2 / sizes).sum() < 50
 
 
-@pytest.mark.parametrize("n", [1000, 4096, 20000])
+@pytest.mark.parametrize("n", [1000, 20000, 65536, 200000])
 def test_neighbours_are_not_kept_together(n):
     order = permute(np.arange(n, dtype=np.uint64), n, 3).astype(np.int64)
     assert np.count_nonzero(np.abs(np.diff(order)) == 1) < 15
