@@ -17,10 +17,12 @@ import numpy as np
 
 from dataload.chain import Spec
 from dataload.errors import ChainError, DecodeError, SourceNotFound, TransformError
+from dataload.transforms import fast
 from dataload.transforms.checks import Float32, Printed, one_of, positive_int, store
 from dataload.transforms.resample import change_rate
-from dataload.transforms.wav import WavHeader, read_header
+from dataload.transforms.wav import LEAD, WavHeader, read_header, to_float32
 
+ReadAt = Callable[[int, int], bytes]
 _HEAD = 1 << 16
 # A damaged rate would otherwise ask for any amount of memory in resampling.
 _RATIO = 1000
@@ -118,57 +120,68 @@ def _short(value: Any) -> str:
 
 def _read_path(path: str) -> tuple[Float32, int]:
     try:
-        # Unbuffered: the head is one read, and for a short clip the whole file.
-        with open(path, "rb", buffering=0) as stream:  # noqa: PTH123
-            size = os.fstat(stream.fileno()).st_size
-            head = stream.read(_HEAD)
-
-            def read_at(offset: int, n: int) -> bytes:
-                if offset + n <= len(head) or len(head) == size:
-                    return head[offset : offset + n]
-                stream.seek(offset)
-                parts = []
-                while n > 0 and (part := stream.read(n)):
-                    parts.append(part)
-                    n -= len(part)
-                return b"".join(parts)
-
-            found = _read_wav(path, read_at, size)
+        # As few system calls as there can be, since each gives up the GIL and waits to have it back: a file that one
+        # read takes whole is not asked for its size. For 6 KB 5.7 µs (8.4 with two threads at it), where open(path,
+        # "rb", buffering=0), fstat and read take 8.7 (12.5).
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+        try:
+            head = os.read(descriptor, _HEAD)
+            if len(head) < _HEAD:
+                return _read_bytes(path, head, path)
+            return _read_long(path, descriptor, head)
+        finally:
+            os.close(descriptor)
     except (FileNotFoundError, NotADirectoryError):
         raise SourceNotFound(f"{path}: no such file (looked from {Path.cwd()}): check the path") from None
     except IsADirectoryError:
         raise DecodeError(f"{path}: is a directory: give the files in it, e.g. with FileSource") from None
     except PermissionError as error:
         raise DecodeError(f"{path}: cannot be opened ({error.strerror}): check its permissions") from None
-    return found or _read_other(path, path, size, head[:12])
 
 
-def _read_bytes(name: str, data: bytes) -> tuple[Float32, int]:
-    found = _read_wav(name, lambda offset, n: data[offset : offset + n], len(data))
-    return found or _read_other(name, io.BytesIO(data), len(data), data[:12])
+def _read_long(path: str, descriptor: int, head: bytes) -> tuple[Float32, int]:
+    size = os.fstat(descriptor).st_size
+
+    def read_at(offset: int, n: int) -> bytes:
+        if offset + n <= len(head):
+            return head[offset : offset + n]
+        os.lseek(descriptor, offset, os.SEEK_SET)
+        parts = []
+        while n > 0 and (part := os.read(descriptor, n)):
+            parts.append(part)
+            n -= len(part)
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    return _read(path, path, read_at, size)
 
 
-def _read_other(name: str, file: str | BinaryIO, size: int, start: bytes) -> tuple[Float32, int]:
-    from dataload.transforms import sndfile
-
-    return sndfile.read(name, file, size, start)
+def _read_bytes(name: str, data: bytes, path: str | None = None) -> tuple[Float32, int]:
+    return _read(name, path, lambda offset, n: data[offset : offset + n], len(data))
 
 
-def _read_wav(name: str, read_at: Callable[[int, int], bytes], size: int) -> tuple[Float32, int] | None:
-    """Return the samples and rate of a plain 16-bit WAV, None for what libsndfile has to read."""
+def _read(name: str, path: str | None, read_at: ReadAt, size: int) -> tuple[Float32, int]:
+    """Return (samples, channels) and the rate of a file, by the first reader that is sure of it.
+
+    Args:
+        name: for messages.
+        path: of the file; None where there are only bytes.
+        read_at: returns `n` bytes, or those that are there, as read_at(offset, n).
+        size: of the file in bytes.
+    """
     if size == 0:
         raise DecodeError(f"{name}: is empty (0 bytes): fetch or record it again, or leave it out")
     header = read_header(read_at, size)
-    if header is None:
-        return None
-    _check_complete(name, header)
-    if not header.plain or header.held < header.frame_bytes:
-        return None
-    frames = header.held // header.frame_bytes
-    raw = read_at(header.offset, frames * header.frame_bytes)
-    samples = np.frombuffer(raw, ">i2" if header.big_endian else "<i2").astype(np.float32)
-    samples *= np.float32(1 / 32768)
-    return samples.reshape(-1, header.channels), header.sample_rate
+    if header is not None:
+        _check_complete(name, header)
+        if header.plain and header.held >= header.frame_bytes:
+            length = header.held - header.held % header.frame_bytes
+            return to_float32(read_at(header.offset - LEAD, LEAD + length), header), header.sample_rate
+    start = read_at(0, 12)
+    if start[:4] == b"fLaC" and (read_flac := fast.flac_reader()) and (found := read_flac(read_at(0, size))):
+        return found
+    from dataload.transforms import sndfile
+
+    return sndfile.read(name, io.BytesIO(read_at(0, size)) if path is None else path, size, start)
 
 
 def _check_complete(name: str, header: WavHeader) -> None:

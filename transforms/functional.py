@@ -11,8 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from dataload.errors import ConfigError, TransformError
+from dataload.transforms.blocks import transform_frames
 from dataload.transforms.checks import one_of, positive_int
-from dataload.transforms.framing import PAD_MODES, Complex64, Framing, transform_frames
+from dataload.transforms.framing import PAD_MODES, Complex64, Framing
 from dataload.transforms.mel import dct_matrix, hz_to_mel, mel_filters, mel_to_hz
 from dataload.transforms.windows import window
 

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from dataload.errors import ConfigError
+from dataload.transforms import fast
 from dataload.transforms.checks import Float32, one_of, positive_float, positive_int, store
 from dataload.transforms.framing import Complex64
 from dataload.transforms.mel import MEL_NORMS, MEL_SCALES, cached_filters, check_band, dct_matrix
@@ -51,6 +52,9 @@ class _Mel(Framed):
         return self.n_mels
 
     def _mel(self, spectrum: Complex64, out: Float32, power: float) -> None:
+        if power == 2.0:
+            fast.steps().weigh(spectrum, self._bank(), out)
+            return
         magnitudes = scratch("magnitudes", spectrum.shape)
         np.abs(spectrum, out=magnitudes)
         raise_to(magnitudes, power)

@@ -1,6 +1,6 @@
 """Spectrogram, and the base that it shares with the mel features: how a waveform is cut.
 
-Apart from `framing`, which does the work, because here stand the names and numbers that a user sets.
+Apart from `blocks`, which does the work, because here stand the names and numbers that a user sets.
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ import numpy.typing as npt
 
 from dataload.chain import Spec
 from dataload.errors import ConfigError
+from dataload.transforms.blocks import transform_frames
 from dataload.transforms.checks import Float32, Printed, expect_waveform, one_of, positive_float, positive_int, store
-from dataload.transforms.framing import PAD_MODES, Complex64, Framing, transform_frames
+from dataload.transforms.framing import PAD_MODES, Complex64, Framing
 from dataload.transforms.windows import window
 
 

@@ -21,3 +21,14 @@ def speech(speech_files):
 def noise():
     """One second of noise at 16 kHz within ±0.9."""
     return np.random.default_rng(7).uniform(-0.9, 0.9, 16_000).astype(np.float32)
+
+
+@pytest.fixture
+def without_libsndfile(monkeypatch):
+    """Make it an error to read anything through libsndfile."""
+    from dataload.transforms import sndfile
+
+    def refuse(*_):
+        raise AssertionError("read through libsndfile")
+
+    monkeypatch.setattr(sndfile, "read", refuse)
