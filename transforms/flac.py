@@ -6,7 +6,7 @@ and ordinary: for all others, and for what is wrong with them, there is libsndfi
 
 from __future__ import annotations
 
-import miniaudio  # type: ignore[import-untyped]
+import miniaudio
 import numpy as np
 
 from dataload.transforms.checks import Float32

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Callable
 
-import mkl_fft  # type: ignore[import-untyped]
+import mkl_fft
 from threadpoolctl import ThreadpoolController
 
 from dataload.transforms.checks import Float32

@@ -1,0 +1,5 @@
+"""dataload next to the loaders that users would pick instead, on the same work, side by side in one run.
+
+`python -m benchmarks` from the root of the repository. The peers are the extra `peers`; one that is not installed gets
+a line that says so.
+"""

@@ -1,0 +1,136 @@
+"""Measuring one stream of batches: warm up, count for a while, then look at the memory."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from benchmarks.processes import Peak, cpu_seconds, memory_mb
+from benchmarks.same import Summary, summarise
+from benchmarks.workloads import Job
+
+# Enough to see that they are the right ones, few enough that looking at them does not take longer than the warm-up.
+_LOOKED_AT = 3
+_LEAST_BATCHES = 3
+# A system that first finds out its own setting may take so many times the warm-up for it.
+_SETTLING = 5
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """One round of one system.
+
+    Attributes:
+        samples_per_s: in the timed window; None where nothing was timed.
+        first_batch_s: from the making of the loader to its first batch; the imports were done before.
+        cpu_s_per_1000: CPU seconds of the whole process tree per 1000 samples.
+        main_ms_per_batch: CPU milliseconds of the thread that runs the training loop, per batch.
+        peak_mb: highest memory of the process tree, read outside the timed window.
+        added_mb: peak_mb less what there was before the loader was made and less the batches in flight.
+        late_mb: what the timed window added to the memory.
+        batches: in the timed window.
+        note: what the system says about itself.
+    """
+
+    samples_per_s: float | None
+    first_batch_s: float
+    cpu_s_per_1000: float | None
+    main_ms_per_batch: float | None
+    peak_mb: float | None
+    added_mb: float | None
+    late_mb: float | None
+    batches: int
+    note: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as plain JSON."""
+        return asdict(self)
+
+
+def measure(make: Callable[[Job], Iterator[Any]], job: Job) -> tuple[Measurement, list[Summary]]:
+    """Run one job.
+
+    Args:
+        make: returns an endless stream of batches, all of job.batch_size samples.
+        job: what to run and for how long.
+
+    Returns:
+        The figures, and summaries of the first batches.
+    """
+    before = memory_mb()
+    start = time.perf_counter()
+    stream = make(job)
+    try:
+        return _measure(stream, job, start, before)
+    finally:
+        # A generator holds its loader and the loader's workers until it is closed.
+        getattr(stream, "close", lambda: None)()
+
+
+def _measure(stream: Iterator[Any], job: Job, start: float, before: float | None) -> tuple[Measurement, list[Summary]]:
+    peak = Peak()
+    batch = next(stream)
+    first = time.perf_counter() - start
+    summaries = [summarise(batch)]
+    size = _bytes(batch)
+    if not job.seconds:
+        peak.read()
+        return Measurement(None, first, None, None, peak.mb, None, None, 1), summaries
+
+    summaries += [summarise(next(stream)) for _ in range(_LOOKED_AT - 1)]
+    # The first epoch warms up files, caches and buffers; where it is long, the first seconds do.
+    left = max(job.samples // job.batch_size - _LOOKED_AT, _LEAST_BATCHES)
+    _take(stream, job.warm_up, most=left)
+    _settle(stream, job)
+    warm = peak.read()
+
+    cpu, main, start = cpu_seconds(), time.thread_time(), time.perf_counter()
+    batches = _take(stream, job.seconds)
+    seconds, main_seconds, cpu_end = time.perf_counter() - start, time.thread_time() - main, cpu_seconds()
+
+    late = peak.read()
+    with peak.watching():
+        _take(stream, min(0.5, job.seconds / 4))
+    samples = batches * job.batch_size
+    added = None
+    if peak.mb is not None and before is not None:
+        in_flight = 2 * job.workers + 1  # two per worker ahead, and one with the training loop
+        added = peak.mb - before - in_flight * size / 2**20
+    result = Measurement(
+        samples_per_s=samples / seconds,
+        first_batch_s=first,
+        cpu_s_per_1000=None if cpu is None or cpu_end is None else 1000 * (cpu_end - cpu) / samples,
+        main_ms_per_batch=1000 * main_seconds / batches,
+        peak_mb=peak.mb,
+        added_mb=added,
+        late_mb=None if late is None or warm is None else late - warm,
+        batches=batches,
+        note=stream.note() if hasattr(stream, "note") else "",
+    )
+    return result, summaries
+
+
+def _take(stream: Iterator[Any], seconds: float, most: int | None = None) -> int:
+    """Take batches for so long, each dropped when the next is there, and return how many."""
+    clock, batches = time.perf_counter, 0
+    end = clock() + seconds
+    # The loop's own cost is 0.1 µs a batch.
+    while True:
+        batch = next(stream)  # noqa: F841
+        batches += 1
+        if (clock() >= end and batches >= _LEAST_BATCHES) or batches == most:
+            return batches
+
+
+def _settle(stream: Any, job: Job) -> None:
+    """Go on until a stream that finds out its own setting has done so."""
+    end = time.perf_counter() + _SETTLING * job.warm_up
+    while hasattr(stream, "settled") and not stream.settled() and time.perf_counter() < end:
+        _take(stream, 0.0)
+
+
+def _bytes(batch: Any) -> int:
+    leaves = batch.values() if isinstance(batch, dict) else batch if isinstance(batch, tuple | list) else [batch]
+    return sum(int(getattr(leaf, "nbytes", 0)) for leaf in leaves)

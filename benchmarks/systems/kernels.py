@@ -1,0 +1,110 @@
+"""The work itself, as plain functions of one sample, for the peers to call from their workers.
+
+Apart because every peer runs the same ones: what differs between rows is the loader, not the arithmetic. The classes
+are at the top of a module and hold numbers only, so that each can be sent to a process.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.workloads import Job
+from dataload.transforms import LogMel
+
+Float32 = NDArray[np.float32]
+
+WAIT = 0.02  # seconds, of the workload `latency`
+
+
+def log_mel(workload: str) -> LogMel:
+    """Return the transform of the workload: 400/160/80 at 16 kHz or 200/80/40 at 8 kHz."""
+    return LogMel(8_000, n_mels=40) if "clips" in workload or "workers" in workload else LogMel(16_000)
+
+
+def read_audio(path: str) -> Float32:
+    """Read a file as soundfile's users do."""
+    import soundfile
+
+    return soundfile.read(path, dtype="float32")[0]
+
+
+@dataclass(frozen=True)
+class Features:
+    """From a path to (frames, mels): soundfile, and the log-mel of dataload on one clip (numpy and scipy)."""
+
+    transform: LogMel
+
+    @classmethod
+    def of(cls, job: Job) -> Features:
+        """Return the one of a workload."""
+        return cls(log_mel(job.workload))
+
+    def __call__(self, path: str) -> Float32:
+        """Return the features of one file."""
+        return self.transform(read_audio(path))
+
+
+def pad(rows: Sequence[Float32]) -> tuple[Float32, NDArray[np.int64]]:
+    """Put features of different lengths into one array, zeros behind the short ones; return it and the lengths."""
+    lengths = np.array([len(row) for row in rows], np.int64)
+    batch = np.zeros((len(rows), lengths.max(), rows[0].shape[1]), np.float32)
+    for out, row in zip(batch, rows, strict=True):
+        out[: len(row)] = row
+    return batch, lengths
+
+
+@dataclass(frozen=True)
+class Burn:
+    """Pure Python that takes 1 ms: `iterations` were counted on this machine before the run."""
+
+    iterations: int
+
+    @classmethod
+    def of(cls, job: Job) -> Burn:
+        """Return the one of a run."""
+        return cls(job.options["iterations"])
+
+    def __call__(self, index: int) -> Float32:
+        """Return two numbers that depend on the index."""
+        x = int(index)
+        for i in range(self.iterations):
+            x = (x * 31 + i) & 0xFFFF
+        return np.array([x, index], np.float32)
+
+
+def wait(index: int) -> Float32:
+    """Return a sample that takes 20 ms to arrive."""
+    time.sleep(WAIT)
+    return np.full(4, index, np.float32)
+
+
+def count_iterations() -> int:
+    """Return how many iterations of `Burn` take 1 ms here."""
+    best = min(_seconds(100_000) for _ in range(5))
+    return max(1, round(0.001 * 100_000 / best))
+
+
+def _seconds(iterations: int) -> float:
+    start = time.perf_counter()
+    Burn(iterations)(0)
+    return time.perf_counter() - start
+
+
+@dataclass(frozen=True)
+class Indexed:
+    """The numbers from 0 up as a map-style data set, each passed through a function."""
+
+    function: Any
+    length: int
+
+    def __len__(self) -> int:
+        return self.length
+
+    def __getitem__(self, index: int) -> Any:
+        return self.function(index)

@@ -1,0 +1,88 @@
+"""SPDL: a pipeline of stages on threads, or on a pool of processes where Python holds the GIL.
+
+Its best setting here: one stage that makes a whole batch, on as many threads as the others have workers. With a stage
+per sample and one that puts them together, every sample passes through its event loop: as fast on long audio, but 30
+times slower on rows of a table. Batches come out through a plain thread queue, which it offers for speed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from spdl.pipeline import PipelineBuilder
+
+from benchmarks.data import files
+from benchmarks.data import images as open_images
+from benchmarks.data import table as make_table
+from benchmarks.systems.kernels import Burn, Features, pad, wait
+from benchmarks.workloads import Job
+
+CANNOT: dict[str, str] = {}
+
+
+def speech(job: Job) -> Iterator[Any]:
+    return _stream(job, files(job.data, "flac"), Features.of(job), pad)
+
+
+def clips(job: Job) -> Iterator[Any]:
+    return _stream(job, files(job.data, "wav"), Features.of(job), pad)
+
+
+def images(job: Job) -> Iterator[Any]:
+    return _stream(job, range(job.samples), open_images(job.data).__getitem__, np.stack)
+
+
+def table(job: Job) -> Iterator[Any]:
+    arrays = make_table()
+
+    def row(index: int) -> Any:
+        return tuple(array[index] for array in arrays)
+
+    def collate(rows: list[Any]) -> Any:
+        return tuple(map(np.stack, zip(*rows, strict=True)))
+
+    return _stream(job, range(len(arrays[0])), row, collate)
+
+
+def python(job: Job) -> Iterator[Any]:
+    return _stream(job, range(job.samples), Burn.of(job), np.stack)
+
+
+def latency(job: Job) -> Iterator[Any]:
+    return _stream(job, range(job.samples), wait, np.stack)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """From the keys of a batch to the batch."""
+
+    function: Callable[[Any], Any]
+    collate: Callable[[Any], Any]
+
+    def __call__(self, keys: list[Any]) -> Any:
+        return self.collate([self.function(key) for key in keys])
+
+
+def _stream(job: Job, source: Any, function: Callable[[Any], Any], collate: Callable[[Any], Any]) -> Iterator[Any]:
+    n, keys = job.batch_size, list(source)
+    batches = [keys[i : i + n] for i in range(0, len(keys) // n * n, n)]
+    threads = job.options.get("threads", job.workers)
+    pool = ProcessPoolExecutor(job.workers) if job.options.get("processes") else None
+    builder = PipelineBuilder().add_source(batches, continuous=True)
+    builder.pipe(Batch(function, collate), concurrency=threads, executor=pool, output_order="input")
+    pipeline = builder.add_sink(3).build(num_threads=threads, use_thread_output_queue=True)
+    return _for_ever(pipeline, pool)
+
+
+def _for_ever(pipeline: Any, pool: ProcessPoolExecutor | None) -> Iterator[Any]:
+    try:
+        with pipeline.auto_stop(timeout=2):  # it would wait 3 s for each pipeline that still has something to do
+            while True:
+                yield from pipeline.get_iterator()
+    finally:
+        if pool is not None:
+            pool.shutdown()

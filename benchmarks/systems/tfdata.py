@@ -1,0 +1,100 @@
+"""tf.data.
+
+Its best setting here: everything that TensorFlow can do itself in the graph (WAV, arrays), so that no Python runs;
+soundfile and numpy on two threads where it cannot (there is no FLAC in it); a prefetch at the end.
+"""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from benchmarks.data import files
+from benchmarks.data import images as open_images
+from benchmarks.data import table as make_table
+from benchmarks.systems.kernels import Burn, Features, log_mel, wait
+from benchmarks.workloads import Job
+
+CANNOT: dict[str, str] = {}
+
+
+def speech(job: Job) -> Iterator[Any]:
+    features = Features.of(job)
+
+    def load(path: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        rows = tf.numpy_function(lambda name: features(name.decode()), [path], tf.float32)
+        rows = tf.ensure_shape(rows, (None, features.transform.n_mels))
+        return rows, tf.shape(rows, tf.int64)[0]
+
+    return _padded(job, files(job.data, "flac"), load, job.workers)
+
+
+def clips(job: Job) -> Iterator[Any]:
+    from dataload.transforms.functional import mel_filters
+
+    made = log_mel(job.workload)
+    filters = tf.constant(mel_filters(made.sample_rate, n_fft=made.n_fft, n_mels=made.n_mels))
+    half = made.n_fft // 2
+
+    def load(path: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        waveform = tf.audio.decode_wav(tf.io.read_file(path), desired_channels=1)[0][:, 0]
+        padded = tf.pad(waveform, [[half, half]], "REFLECT")
+        spectrum = tf.signal.stft(padded, made.n_fft, made.hop_length, made.n_fft)
+        mel = tf.square(tf.abs(spectrum)) @ filters
+        rows = tf.math.log(tf.maximum(mel, 1e-10))
+        return rows, tf.shape(rows, tf.int64)[0]
+
+    # One clip at a time on every core is faster than one transform of the padded batch.
+    return _padded(job, files(job.data, "wav"), load, job.workers)
+
+
+def _padded(job: Job, paths: list[str], load: Callable[..., Any], parallel: int) -> Iterator[Any]:
+    dataset = tf.data.Dataset.from_tensor_slices(paths).repeat().map(load, num_parallel_calls=parallel)
+    return _stream(dataset.padded_batch(job.batch_size, drop_remainder=True))
+
+
+def images(job: Job) -> Iterator[Any]:
+    # A memory map is no tensor: `from_tensor_slices` would read all of it. Whole batches by numpy_function are fastest.
+    array = open_images(job.data)
+    n = job.batch_size
+
+    def load(start: tf.Tensor) -> tf.Tensor:
+        batch = tf.numpy_function(lambda i: np.array(array[i : i + n]), [start], tf.float32)
+        return tf.ensure_shape(batch, (n, *array.shape[1:]))
+
+    starts = tf.data.Dataset.range(0, job.samples // n * n, n).repeat()
+    return _stream(starts.map(load, num_parallel_calls=job.workers))
+
+
+def table(job: Job) -> Iterator[Any]:
+    return _stream(tf.data.Dataset.from_tensor_slices(tuple(make_table())).repeat().batch(job.batch_size, True))
+
+
+def python(job: Job) -> Iterator[Any]:
+    return _numbers(job, Burn.of(job), 2, job.workers)
+
+
+def latency(job: Job) -> Iterator[Any]:
+    return _numbers(job, wait, 4, job.options.get("threads", job.workers))
+
+
+def _numbers(job: Job, function: Callable[[int], Any], width: int, parallel: int) -> Iterator[Any]:
+    def load(index: tf.Tensor) -> tf.Tensor:
+        return tf.ensure_shape(tf.numpy_function(function, [index], tf.float32), (width,))
+
+    dataset = tf.data.Dataset.range(job.samples).repeat().map(load, num_parallel_calls=parallel)
+    return _stream(dataset.batch(job.batch_size, True), max(parallel, job.workers))
+
+
+def _stream(dataset: tf.data.Dataset, threads: int = 0) -> Iterator[Any]:
+    options = tf.data.Options()
+    if threads:
+        options.threading.private_threadpool_size = threads
+    return iter(dataset.prefetch(2).with_options(options))
