@@ -76,6 +76,8 @@ def _dataload() -> list[System]:
 
 _ALL = (
     *_dataload(),
+    # Gathering rows in memory takes less time than handing a batch over; torch has no workers there either.
+    System("dataload no workers", "dataload", "dataload", None, ("table",), {"worker": "serial"}),
     System("torch", "torch", "peer", "torch"),
     System("torch, numpy kernel", "torch", "peer", "torch", AUDIO, {"kernel": "numpy"}),
     System("torch, batches by hand", "torch", "by hand", "torch", ("images", "table"), {"by_hand": True}, quick=False),
@@ -86,6 +88,7 @@ _ALL = (
     System("grain threads=2", "grain", "peer", "grain", options={"threads": 2}),
     System("grain processes", "grain", "peer", "grain", (*ORDINARY, "start"), {"threads": 1, "processes": True}),
     System("spdl", "spdl", "peer", "spdl"),
+    System("spdl default", "spdl", "peer", "spdl", (*AUDIO, "images", "table"), {"stages": True}, quick=False),
     System("spdl processes", "spdl", "peer", "spdl", ("python",), {"processes": True}),
     System("lhotse", "lhotse", "peer", "lhotse"),
     System("webdataset", "webdataset", "peer", "webdataset"),
