@@ -23,25 +23,27 @@ class Measurement:
     """One round of one system.
 
     Attributes:
-        samples_per_s: in the timed window; None where nothing was timed.
         first_batch_s: from the making of the loader to its first batch; the imports were done before.
+        batches: in the timed window.
+        samples_per_s: in the timed window; None where nothing was timed.
         cpu_s_per_1000: CPU seconds of the whole process tree per 1000 samples.
         main_ms_per_batch: CPU milliseconds of the thread that runs the training loop, per batch.
+        parent_ms_per_batch: CPU milliseconds of all threads of the training loop's process, per batch.
         peak_mb: highest memory of the process tree, read outside the timed window.
         added_mb: peak_mb less what there was before the loader was made and less the batches in flight.
         late_mb: what the timed window added to the memory.
-        batches: in the timed window.
         note: what the system says about itself.
     """
 
-    samples_per_s: float | None
     first_batch_s: float
-    cpu_s_per_1000: float | None
-    main_ms_per_batch: float | None
-    peak_mb: float | None
-    added_mb: float | None
-    late_mb: float | None
     batches: int
+    samples_per_s: float | None = None
+    cpu_s_per_1000: float | None = None
+    main_ms_per_batch: float | None = None
+    parent_ms_per_batch: float | None = None
+    peak_mb: float | None = None
+    added_mb: float | None = None
+    late_mb: float | None = None
     note: str = ""
 
     def to_json(self) -> dict[str, Any]:
@@ -77,7 +79,7 @@ def _measure(stream: Iterator[Any], job: Job, start: float, before: float | None
     size = _bytes(batch)
     if not job.seconds:
         peak.read()
-        return Measurement(None, first, None, None, peak.mb, None, None, 1), summaries
+        return Measurement(first_batch_s=first, peak_mb=peak.mb, batches=1), summaries
 
     summaries += [summarise(next(stream)) for _ in range(_LOOKED_AT - 1)]
     # The first epoch warms up files, caches and buffers; where it is long, the first seconds do.
@@ -86,9 +88,10 @@ def _measure(stream: Iterator[Any], job: Job, start: float, before: float | None
     _settle(stream, job)
     warm = peak.read()
 
-    cpu, main, start = cpu_seconds(), time.thread_time(), time.perf_counter()
+    cpu, clocks = cpu_seconds(), _clocks()
     batches = _take(stream, job.seconds)
-    seconds, main_seconds, cpu_end = time.perf_counter() - start, time.thread_time() - main, cpu_seconds()
+    seconds, main, parent = (end - begin for end, begin in zip(_clocks(), clocks, strict=True))
+    cpu_end = cpu_seconds()
 
     late = peak.read()
     with peak.watching():
@@ -96,13 +99,15 @@ def _measure(stream: Iterator[Any], job: Job, start: float, before: float | None
     samples = batches * job.batch_size
     added = None
     if peak.mb is not None and before is not None:
-        in_flight = 2 * job.workers + 1  # two per worker ahead, and one with the training loop
+        # Two per worker ahead, and one with the training loop.
+        in_flight = 2 * job.options.get("workers", job.workers) + 1
         added = peak.mb - before - in_flight * size / 2**20
     result = Measurement(
         samples_per_s=samples / seconds,
         first_batch_s=first,
         cpu_s_per_1000=None if cpu is None or cpu_end is None else 1000 * (cpu_end - cpu) / samples,
-        main_ms_per_batch=1000 * main_seconds / batches,
+        main_ms_per_batch=1000 * main / batches,
+        parent_ms_per_batch=1000 * parent / batches,
         peak_mb=peak.mb,
         added_mb=added,
         late_mb=None if late is None or warm is None else late - warm,
@@ -110,6 +115,11 @@ def _measure(stream: Iterator[Any], job: Job, start: float, before: float | None
         note=stream.note() if hasattr(stream, "note") else "",
     )
     return result, summaries
+
+
+def _clocks() -> tuple[float, float, float]:
+    """Return wall time, CPU time of this thread, and CPU time of this process."""
+    return time.perf_counter(), time.thread_time(), time.process_time()
 
 
 def _take(stream: Iterator[Any], seconds: float, most: int | None = None) -> int:

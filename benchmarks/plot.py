@@ -48,13 +48,15 @@ def plot(path: Path, rows: Sequence[Row]) -> None:
 def _panel(axes: Axes, workload: Workload, rows: Sequence[Row]) -> None:
     metric = workload.metric
     measured = [row for row in rows if metric in row.figures]
-    measured.sort(key=lambda row: row.figures[metric], reverse=metric not in COSTS)
+    if not workload.name.startswith("growth"):  # those stand in the order of what grows
+        measured.sort(key=lambda row: row.figures[metric], reverse=metric not in COSTS)
     values = [row.figures[metric] for row in measured]
     axes.barh(range(len(measured)), values, color=[_COLOURS[row.role] for row in measured])
     for y, row in enumerate(measured):
         if metric == BY_NAME[row.workload].metric and row.role != "limit" and row.rounds:
             axes.plot([min(row.rounds), max(row.rounds)], [y, y], color="0.2", linewidth=1)
-        axes.text(row.figures[metric], y, f" {row.figures[metric]:,.4g}", va="center", fontsize=7)
+        value = row.figures[metric]
+        axes.text(value, y, f" {value:,.0f}" if value >= 100 else f" {value:.3g}", va="center", fontsize=7)
     axes.set_yticks(range(len(measured)), [row.system for row in measured], fontsize=8)
     axes.invert_yaxis()
     axes.margins(x=0.15)

@@ -60,7 +60,7 @@ class Payload:
 
 def receive_payload(sock: socket.socket) -> tuple[bytes, list[Any]]:
     """Wait for a payload; return the pickle and the memory of its arrays, writable, for this process alone."""
-    (header,) = wire.receive(sock)
+    header, _ = wire.receive(sock)
     size, places, name = pickle.loads(header)
     handle = wire.receive_descriptors(sock, 1)[0] if name is None else name
     try:

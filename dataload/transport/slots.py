@@ -16,8 +16,7 @@ import weakref
 from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -33,8 +32,7 @@ _MOST_KEPT = 256
 Place = tuple[int, int, int]
 
 
-@dataclass
-class Manifest:
+class Manifest(NamedTuple):
     """What the loader must know to read a batch.
 
     Attributes:
@@ -43,9 +41,9 @@ class Manifest:
         places: (slot, start, size) of each array of the batch, in order.
     """
 
-    made: list[tuple[int, int, str | None]] = field(default_factory=list)
-    dropped: list[int] = field(default_factory=list)
-    places: list[Place] = field(default_factory=list)
+    made: list[tuple[int, int, str | None]]
+    dropped: list[int]
+    places: list[Place]
 
 
 class SlotWriter:
@@ -57,7 +55,7 @@ class SlotWriter:
         self._size = 1 << 20
         self._number = 0
         self._taken: list[tuple[int, Bytes]] = []
-        self._manifest = Manifest()
+        self._manifest = Manifest([], [], [])
         self._descriptors: list[int] = []
 
     def release(self, numbers: Sequence[int]) -> None:
@@ -132,8 +130,7 @@ class SlotWriter:
         used = {number for number, _, _ in places}
         self._free.extend(number for number, _ in self._taken if number not in used)
         self._taken = []
-        manifest, self._manifest = self._manifest, Manifest()
-        manifest.places = places
+        manifest, self._manifest = self._manifest._replace(places=places), Manifest([], [], [])
         descriptors, self._descriptors = self._descriptors, []
         return manifest, descriptors
 

@@ -1,7 +1,7 @@
 """Messages between a loader and its worker processes, over a stream socket.
 
-A frame is some parts of bytes: their number, their sizes, the parts. Pickles carry the structure of a message;
-arrays are kept out of them (protocol 5) and lie in shared memory. Descriptors travel with a byte of their own.
+A frame is a header and a body of bytes, with their sizes in front. Pickles carry the structure of a message; arrays are
+kept out of them (protocol 5) and lie in shared memory. Descriptors travel with a byte of their own.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 
 import cloudpickle
 
-_COUNT = struct.Struct("<I")
+_SIZES = struct.Struct("<QQ")
 # The kernel takes 253 descriptors in one message (SCM_MAX_FD).
 _DESCRIPTORS_AT_ONCE = 200
 
@@ -42,26 +42,25 @@ def _dump(dumps: Callable[..., bytes], message: Any) -> tuple[bytes, list[memory
     return data, [buffer.raw() for buffer in buffers]
 
 
-def send(sock: socket.socket, *parts: bytes) -> None:
+def send(sock: socket.socket, header: bytes, body: bytes = b"") -> None:
     """Send one frame.
 
     Raises:
         OSError: the other end is gone.
     """
     # One call for all: a call costs more than copying a few kilobytes.
-    sizes = struct.pack(f"<I{len(parts)}Q", len(parts), *map(len, parts))
-    sock.sendall(b"".join((sizes, *parts)))
+    sock.sendall(b"".join((_SIZES.pack(len(header), len(body)), header, body)))
 
 
-def receive(sock: socket.socket) -> list[memoryview]:
-    """Wait for one frame and return its parts.
+def receive(sock: socket.socket) -> tuple[memoryview, memoryview]:
+    """Wait for one frame and return its header and body.
 
     Raises:
         EOFError: the other end is gone.
     """
-    (count,) = _COUNT.unpack(_exactly(sock, _COUNT.size))
-    sizes = struct.unpack(f"<{count}Q", _exactly(sock, 8 * count))
-    return [_exactly(sock, size) for size in sizes]
+    header, body = _SIZES.unpack(_exactly(sock, _SIZES.size))
+    data = _exactly(sock, header + body)
+    return data[:header], data[header:]
 
 
 def _exactly(sock: socket.socket, size: int) -> memoryview:

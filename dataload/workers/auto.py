@@ -21,8 +21,8 @@ from dataload.workers.base import Result, Task, Workers
 
 # Threads are taken, and processes not even tried, if n of them are at least this much of n times as fast as none.
 _SHARE = 0.75
-# A kind is tried until it has worked this long in at least three bursts after the one that warms it up, or one burst
-# alone took long enough for the warming up not to matter.
+# A kind is tried until it has worked this long in at least three bursts after the one that warms it up (the first
+# features may import numba for half a second), or in one that was long.
 _ENOUGH_SECONDS = 0.2
 _LONG_BURST_SECONDS = 1.0
 
@@ -55,16 +55,16 @@ class _Trial:
     bursts: list[tuple[int, float]] = field(default_factory=list)
 
     def is_over(self) -> bool:
-        if self.bursts[-1][1] >= _LONG_BURST_SECONDS:
+        if len(self.bursts) >= 2 and self.bursts[-1][1] >= _LONG_BURST_SECONDS:
             return True
         return len(self.bursts) >= 4 and sum(seconds for _, seconds in self.bursts[1:]) >= _ENOUGH_SECONDS
 
     def rate(self) -> float:
         """Samples per second of the best burst: whatever else runs on the machine can only make one slower.
 
-        The first burst pays for imports and fresh memory, and only counts if it is alone.
+        The first burst, which pays for imports and fresh memory, does not count.
         """
-        return max(samples / max(seconds, 1e-9) for samples, seconds in self.bursts[1:] or self.bursts)
+        return max(samples / max(seconds, 1e-9) for samples, seconds in self.bursts[1:])
 
 
 class AutoWorkers:
@@ -110,14 +110,17 @@ class AutoWorkers:
 
     def _burst(self, timeout: float | None) -> None:
         trial = self._trials[-1]
-        tasks = list(self._held)
-        self._held.clear()
         start = time.perf_counter()
-        for task in tasks:
-            trial.workers.submit(task)
-        for _ in tasks:
-            self._results.append(trial.workers.next_result(timeout))
-        trial.bursts.append((sum(len(task.indices) for task in tasks), time.perf_counter() - start))
+        samples = 0
+        while self._held and (samples == 0 or time.perf_counter() - start < _LONG_BURST_SECONDS):
+            # Without workers one by one, so that slow batches do not keep the training loop waiting for all of them.
+            tasks = [self._held.popleft() for _ in range(1 if trial.kind == "serial" else len(self._held))]
+            for task in tasks:
+                trial.workers.submit(task)
+            for task in tasks:
+                self._results.append(trial.workers.next_result(timeout))
+                samples += len(task.indices)
+        trial.bursts.append((samples, time.perf_counter() - start))
         if trial.is_over():
             self._next_trial()
 

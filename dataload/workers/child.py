@@ -32,8 +32,9 @@ def _read_tasks(sock: socket.socket, tasks: queue.SimpleQueue[Any], runner: Task
     """
     try:
         while True:
-            (message,) = wire.receive(sock)
-            task, freed = pickle.loads(message)
+            message, _ = wire.receive(sock)
+            packed, freed = pickle.loads(message)
+            task = Task.unpack(*packed)
             slots.release(freed)
             runner.expect(task)
             tasks.put(task)
@@ -62,7 +63,7 @@ def _answer(sock: socket.socket, task: Task, runner: TaskRunner, slots: SlotWrit
     result = runner.run(task, alloc, worker)
     body, buffers = _encode(result, task, worker)
     manifest, descriptors = slots.finish(alloc, buffers)
-    wire.send(sock, pickle.dumps((task.number, result.seconds, manifest)), body)
+    wire.send(sock, pickle.dumps((task.number, result.seconds, *manifest)), body)
     wire.send_descriptors(sock, descriptors)
     for descriptor in descriptors:
         os.close(descriptor)
@@ -89,7 +90,7 @@ def serve(sock: socket.socket, number: int) -> None:
     except Exception as error:
         error.add_note(f"while {worker} was unpacking the source and transforms")
         body, _ = wire.dump((None, failures.pack(error)))
-        wire.send(sock, pickle.dumps((SETUP_FAILED, 0.0, Manifest())), body)
+        wire.send(sock, pickle.dumps((SETUP_FAILED, 0.0, *Manifest([], [], []))), body)
         return
     slots = SlotWriter()
     tasks: queue.SimpleQueue[Task] = queue.SimpleQueue()

@@ -21,7 +21,7 @@ from dataload.errors import NotPicklable, WorkerDied
 from dataload.pipeline import Pipeline
 from dataload.transport import wire
 from dataload.transport.payload import Payload
-from dataload.transport.slots import SlotReader
+from dataload.transport.slots import Manifest, SlotReader
 from dataload.workers import failures
 from dataload.workers.base import Result, Task, timed_out
 from dataload.workers.child import SETUP_FAILED
@@ -88,7 +88,7 @@ class ProcessWorkers:
     def _send(self, worker: _Worker, task: Task) -> None:
         with suppress(OSError):
             worker.sock.settimeout(None)
-            wire.send(worker.sock, pickle.dumps((task, worker.slots.freed())))
+            wire.send(worker.sock, pickle.dumps((task.pack(), worker.slots.freed())))
 
     def submit(self, task: Task) -> None:
         """Send the task to the worker with the least to do."""
@@ -169,7 +169,8 @@ class ProcessWorkers:
 def _receive(worker: _Worker) -> tuple[int, float, Any, failures.Failure | None]:
     """Return one result: the task's number, the seconds it took, and a batch in the worker's slots or a failure."""
     header, body = wire.receive(worker.sock)
-    number, seconds, manifest = pickle.loads(header)
+    number, seconds, *fields = pickle.loads(header)
+    manifest = Manifest(*fields)
     descriptors = wire.receive_descriptors(worker.sock, sum(name is None for *_, name in manifest.made))
     worker.slots.update(manifest, descriptors)
     batch, failure = pickle.loads(body, buffers=worker.slots.buffers(manifest))
