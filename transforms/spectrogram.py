@@ -5,6 +5,7 @@ Apart from `blocks`, which does the work, because here stand the names and numbe
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import KW_ONLY, dataclass
 from typing import Any
 
@@ -20,7 +21,7 @@ from dataload.transforms.windows import window
 
 
 @dataclass(frozen=True, repr=False)
-class Framed(Printed):
+class Framed(Printed, ABC):
     """What all transforms to features share: how a waveform is cut into windowed frames."""
 
     sample_rate: int
@@ -74,8 +75,9 @@ class Framed(Printed):
     def _width(self) -> int:
         return self._framing().n_bins
 
+    @abstractmethod
     def _reduce(self, spectrum: Complex64, out: Float32) -> None:
-        raise NotImplementedError
+        """Write what is kept of a block: spectrum (rows, n_fft // 2 + 1), out (rows, width)."""
 
 
 @dataclass(frozen=True, repr=False)
