@@ -6,8 +6,9 @@ import os
 import platform
 import sys
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from typing import Any
+
+from dataload.machine import processor_name
 
 _PACKAGES = (
     "dataload", "numpy", "scipy", "soundfile", "torch", "tensorflow-cpu", "tensorflow", "grain", "spdl", "lhotse",
@@ -21,7 +22,7 @@ def machine() -> dict[str, Any]:
     memory = None
     if hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
         memory = round(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30, 1)
-    return {"processor": _processor(), "cores": cores, "memory_gb": memory, "system": platform.platform()}
+    return {"processor": processor_name(), "cores": cores, "memory_gb": memory, "system": platform.platform()}
 
 
 def versions() -> dict[str, str]:
@@ -33,12 +34,3 @@ def versions() -> dict[str, str]:
         except PackageNotFoundError:
             continue
     return found
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        lines = []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()

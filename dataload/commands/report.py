@@ -18,7 +18,7 @@ import numpy as np
 import dataload
 from dataload.commands.sweep import Advice, Row, spread
 from dataload.commands.terminal import Terminal
-from dataload.machine import usable_cores
+from dataload.machine import processor_name, usable_cores
 
 COLUMNS = ("worker", "num_workers", "samples/s", "speed-up", "first batch")
 LARGE_SPREAD = 1.5
@@ -26,7 +26,7 @@ LARGE_SPREAD = 1.5
 
 def machine() -> dict[str, Any]:
     """Return what the figures depend on: system, processor, cores that this process may use."""
-    return {"system": platform.platform(), "processor": _processor(), "cores": usable_cores()}
+    return {"system": platform.platform(), "processor": processor_name(), "cores": usable_cores()}
 
 
 def versions() -> dict[str, str]:
@@ -79,13 +79,3 @@ def _fields(row: Row) -> dict[str, Any]:
         "first_batch_seconds": row.first_batch_seconds,
         "rounds": list(row.rounds),
     }
-
-
-def _processor() -> str:
-    """Return the processor's name; Linux tells it in /proc only."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        lines = []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
