@@ -86,6 +86,7 @@ def to_dataset(loader: Loader, *, element_spec: Any = None) -> tf.data.Dataset:
     # loader's state runs ahead.
     options.experimental_optimization.inject_prefetch = False
     options.experimental_optimization.map_parallelization = False
+    options.autotune.enabled = False
     dataset = dataset.with_options(options)
     # TensorFlow keeps the generator function for ever, so that one must not hold the loader and its workers. Datasets
     # and iterators made of this dataset hold it.
