@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dataload.errors import TransformError
+from dataload.memory import reused_empty
 from dataload.transforms import fast
 from dataload.transforms.checks import Float32, as_waveform
 from dataload.transforms.framing import Complex64, Framing
@@ -50,7 +51,7 @@ def transform_frames(
         TransformError: a clip that is no waveform, or too short.
     """
     waveforms = [_checked(owner, clip, framing) for clip in clips]
-    outputs = [np.empty((framing.n_frames(len(x)), width), dtype) for x in waveforms]
+    outputs = [reused_empty((framing.n_frames(len(x)), width), dtype) for x in waveforms]
     shape = window(framing.window, framing.win_length, n_fft=framing.n_fft)
     frames = scratch("frames", (framing.block, framing.n_fft))
     fill, rfft, _ = fast.steps()

@@ -12,6 +12,7 @@ import numpy as np
 import soundfile
 
 from dataload.errors import DecodeError
+from dataload.memory import reused_empty
 from dataload.transforms.checks import Float32
 
 # The lengths in the headers of these two may be estimates, so a clip that is shorter is no error.
@@ -63,7 +64,7 @@ def read(name: str, file: str | BinaryIO, size: int, start: bytes) -> tuple[Floa
 
 def _read_all(sound: Any, size: int) -> Float32:
     if 0 <= sound.frames * sound.channels <= max(_BLOCK, _PLAUSIBLE * size):
-        whole: Float32 = sound.read(out=np.empty((sound.frames, sound.channels), np.float32))
+        whole: Float32 = sound.read(out=reused_empty((sound.frames, sound.channels), np.float32))
         return whole
     blocks: list[Float32] = []
     rows = max(1, _BLOCK // sound.channels)

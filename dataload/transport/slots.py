@@ -150,7 +150,8 @@ class SlotReader:
         self._segments: dict[int, Segment] = {}
         # Appended to by finalisers, which run at any moment in any thread: only atomic calls are safe here.
         self._freed: deque[int] = deque()
-        self._out = 0
+        # How many were handed out and how many are back; each is written by one thread only.
+        self._handed_out = self._back = 0
 
     def update(self, manifest: Manifest, descriptors: Sequence[int]) -> None:
         """Map the slots that are new and forget those that are gone; closes the descriptors."""
@@ -169,9 +170,9 @@ class SlotReader:
         blocks: dict[int, Bytes] = {}
         for number in {number for number, _, _ in manifest.places}:
             blocks[number] = block = self._segments[number].block()
-            self._out += 1
+            self._handed_out += 1
             weakref.finalize(block, self._freed.append, number).atexit = False
-        if self._out - len(self._freed) > _MOST_KEPT:
+        if self._handed_out - self._back - len(self._freed) > _MOST_KEPT:
             return [_copy(blocks[number][start : start + size]) for number, start, size in manifest.places]
         return [blocks[number][start : start + size] for number, start, size in manifest.places]
 
@@ -181,7 +182,7 @@ class SlotReader:
         with suppress(IndexError):
             while True:
                 numbers.append(self._freed.popleft())
-        self._out -= len(numbers)
+        self._back += len(numbers)
         return numbers
 
 

@@ -1,61 +1,30 @@
 """Worker processes: for work that keeps the GIL. They start without fork and are sent the pipeline by value.
 
-Each process has a socket of its own. A task goes to the process with the least to do; its result comes back as a short
-message that says where in shared memory the batch lies. There is no thread in between: the loader waits on the sockets
-itself.
+A task goes to the process with the least to do; its result comes back as a short message that says where in shared
+memory the batch lies. What is here decides: who gets which task, what to do about a process that died. How a process is
+spoken to is in `remote`.
 """
 
 from __future__ import annotations
 
-import pickle
-import selectors
+import queue
 import signal
-import socket
-import subprocess
 import time
-from collections import OrderedDict
-from contextlib import suppress
 from typing import Any
 
 from dataload.errors import NotPicklable, WorkerDied
 from dataload.pipeline import Pipeline
 from dataload.transport import wire
 from dataload.transport.payload import Payload
-from dataload.transport.slots import Manifest, SlotReader
-from dataload.workers import failures
 from dataload.workers.base import Result, Task, timed_out
 from dataload.workers.child import SETUP_FAILED
-from dataload.workers.spawn import spawn
+from dataload.workers.remote import Ended, Event, RemoteWorker
 
 # A batch that was in the making when its worker died is tried again this often: a worker that the kernel killed for
 # the memory of another program deserves another try, a file that crashes a decoder would crash it for ever.
 _MAX_RETRIES = 2
-_EXIT_SECONDS = 1.0
 # Stands for the number of a task where deaths are counted of workers that had nothing to do.
 _IDLE = -1
-
-
-class _Worker:
-    """One process, its socket, and the tasks it has not answered, oldest first."""
-
-    def __init__(self, number: int) -> None:
-        self.number = number
-        self.process, self.sock = spawn(number)
-        self.tasks: OrderedDict[int, Task] = OrderedDict()
-        self.slots = SlotReader()
-        # Gets no further tasks and ends when it has none left.
-        self.leaving = False
-
-    def end(self) -> None:
-        """Close the socket, at which the process exits; kill it where it does not."""
-        self.sock.close()
-        try:
-            self.process.wait(_EXIT_SECONDS)
-        except BaseException as error:  # Ctrl-C while waiting must not leave a process behind either.
-            self.process.kill()
-            self.process.wait()
-            if not isinstance(error, subprocess.TimeoutExpired):
-                raise
 
 
 class ProcessWorkers:
@@ -63,8 +32,8 @@ class ProcessWorkers:
 
     def __init__(self, pipeline: Pipeline, count: int) -> None:
         self._payload = _pack_pipeline(pipeline)
-        self._selector = selectors.DefaultSelector()
-        self._workers: list[_Worker] = []
+        self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
+        self._workers: list[RemoteWorker] = []
         self._retries: dict[int, int] = {}
         try:
             self.resize(count)
@@ -72,59 +41,42 @@ class ProcessWorkers:
             self.close()
             raise
 
-    def _start(self, number: int) -> _Worker:
-        worker = _Worker(number)
+    def _start(self, number: int) -> RemoteWorker:
+        worker = RemoteWorker(number, self._payload, self._events)
         self._workers.append(worker)
-        self._selector.register(worker.sock, selectors.EVENT_READ, worker)
         return worker
-
-    # An error in sending says that the process is gone. What it had to do is sent to its replacement when the end of
-    # its socket is read, after the results that it may still have sent.
-
-    def _greet(self, worker: _Worker) -> None:
-        with suppress(OSError):
-            self._payload.send(worker.sock)
-
-    def _send(self, worker: _Worker, task: Task) -> None:
-        with suppress(OSError):
-            worker.sock.settimeout(None)
-            wire.send(worker.sock, pickle.dumps((task.pack(), worker.slots.freed())))
 
     def submit(self, task: Task) -> None:
         """Send the task to the worker with the least to do."""
         staying = (worker for worker in self._workers if not worker.leaving)
-        worker = min(staying, key=lambda worker: len(worker.tasks))
-        worker.tasks[task.number] = task
-        self._send(worker, task)
+        min(staying, key=lambda worker: len(worker.tasks)).send(task)
 
     def next_result(self, timeout: float | None) -> Result:
         """Wait for any result."""
         deadline = None if timeout is None else time.monotonic() + timeout
         while True:
-            left = None if deadline is None else max(deadline - time.monotonic(), 0)
-            ready = self._selector.select(left)
-            if not ready:
-                raise timed_out(timeout, f"{len(self._workers)} process workers")
-            worker: _Worker = ready[0][0].data
-            # A worker that stops in the middle of a message must not outlast the timeout either.
-            worker.sock.settimeout(left)
             try:
-                number, seconds, batch, failure = _receive(worker)
-            except TimeoutError:
-                raise timed_out(timeout, f"process worker {worker.number}") from None
-            except EOFError:
-                self._replace(worker)
+                event = self._events.get(timeout=None if deadline is None else max(deadline - time.monotonic(), 0))
+            except queue.Empty:
+                raise timed_out(timeout, f"{len(self._workers)} process workers") from None
+            worker = event.worker
+            if isinstance(event, Ended):
+                if event.error is not None:
+                    raise event.error
+                # The end of a worker that was dismissed is no news.
+                if worker in self._workers:
+                    self._replace(worker)
                 continue
-            error = None if failure is None else failures.unpack(failure)
-            if number == SETUP_FAILED and error is not None:
-                raise error
-            del worker.tasks[number]
-            self._retries.pop(number, None)
+            result = event.result
+            if result.number == SETUP_FAILED and result.error is not None:
+                raise result.error
+            del worker.tasks[result.number]
+            self._retries.pop(result.number, None)
             if worker.leaving and not worker.tasks:
                 self._dismiss(worker)
-            return Result(number, batch, error, seconds)
+            return result
 
-    def _replace(self, dead: _Worker) -> None:
+    def _replace(self, dead: RemoteWorker) -> None:
         """Start another process in place of a dead one and send it the same tasks, if they deserve it."""
         self._dismiss(dead)
         suspect = next(iter(dead.tasks.values()), None)
@@ -133,13 +85,10 @@ class ProcessWorkers:
         if self._retries[key] > _MAX_RETRIES:
             raise WorkerDied(_obituary(dead, suspect))
         worker = self._start(dead.number)
-        worker.tasks = dead.tasks
-        self._greet(worker)
-        for task in worker.tasks.values():
-            self._send(worker, task)
+        for task in dead.tasks.values():
+            worker.send(task)
 
-    def _dismiss(self, worker: _Worker) -> None:
-        self._selector.unregister(worker.sock)
+    def _dismiss(self, worker: RemoteWorker) -> None:
         self._workers.remove(worker)
         worker.end()
 
@@ -150,31 +99,17 @@ class ProcessWorkers:
             worker.leaving = True
             if not worker.tasks:
                 self._dismiss(worker)
-        # All are started before any is waited for: the interpreters come up side by side.
-        for worker in [self._start(number) for number in range(len(staying), count)]:
-            self._greet(worker)
+        for number in range(len(staying), count):
+            self._start(number)
 
     def close(self) -> None:
         """End all processes and wait until they have."""
         for worker in self._workers:
             # All are told before any is waited for.
-            with suppress(OSError):
-                worker.sock.shutdown(socket.SHUT_RDWR)
+            worker.hang_up()
         while self._workers:
             self._workers.pop().end()
-        self._selector.close()
         self._payload.close()
-
-
-def _receive(worker: _Worker) -> tuple[int, float, Any, failures.Failure | None]:
-    """Return one result: the task's number, the seconds it took, and a batch in the worker's slots or a failure."""
-    header, body = wire.receive(worker.sock)
-    number, seconds, *fields = pickle.loads(header)
-    manifest = Manifest(*fields)
-    descriptors = wire.receive_descriptors(worker.sock, sum(name is None for *_, name in manifest.made))
-    worker.slots.update(manifest, descriptors)
-    batch, failure = pickle.loads(body, buffers=worker.slots.buffers(manifest))
-    return number, seconds, batch, failure
 
 
 def _pack_pipeline(pipeline: Pipeline) -> Payload:
@@ -198,7 +133,7 @@ def _travels(part: Any) -> bool:
     return True
 
 
-def _obituary(dead: _Worker, task: Task | None) -> str:
+def _obituary(dead: RemoteWorker, task: Task | None) -> str:
     code = dead.process.returncode
     if code < 0:
         end = f"was ended by {signal.Signals(-code).name}"

@@ -1,6 +1,7 @@
 """The `fast` extra: the same results as without it, off when told so, and nothing missing when it is not installed."""
 
 import io
+import itertools
 import os
 import subprocess
 import sys
@@ -68,10 +69,11 @@ def test_features_equal_those_of_the_plain_path(transform, switch, speech, sound
     plain = transform.batch(clips)
     switch(True)
     quick = transform.batch(clips)
+    assert not any(np.may_share_memory(a, b) for a, b in itertools.combinations([*quick, *plain], 2))
     for a, b in zip(quick, plain, strict=True):
         assert a.shape == b.shape
         assert a.dtype == b.dtype == np.float32
-        assert a.base is None and a.flags.writeable
+        assert a.flags.writeable
         if isinstance(transform, LogMel) and not isinstance(transform, MFCC):
             # Both round amplitudes to some millionth of the loudest one in the frame, which is more of a quiet one.
             error, depth = np.abs(a - b) * nats(transform), (b.max(axis=1, keepdims=True) - b) * nats(transform)
