@@ -1,9 +1,11 @@
 # Two commands for everything: `make demo` and `make test`. Both make .venv and install into it what they need.
 #   make demo EXTRAS=torch,tensorflow     with the frameworks
 #   make test PYTHON=python3.12           with another interpreter (3.11 or later)
+# And `make soak MINUTES=30`: the fault and fuzz tests with ten times as many faults, then a long run of everything at once.
 
 PYTHON ?= python3
 EXTRAS ?=
+MINUTES ?= 30
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install -qq -c constraints.txt
@@ -14,7 +16,7 @@ DEMO_EXTRAS := bench$(if $(EXTRAS),$(comma)$(EXTRAS))
 DEMO_STAMP := $(VENV)/.installed-$(subst $(comma),-,$(DEMO_EXTRAS))
 TEST_STAMP := $(VENV)/.installed-test
 
-.PHONY: demo test lint types tests clean
+.PHONY: demo test lint types tests soak clean
 
 demo: $(DEMO_STAMP)
 	$(BIN)/dataload demo
@@ -30,6 +32,10 @@ types: $(TEST_STAMP)
 
 tests: $(TEST_STAMP)
 	$(BIN)/python -m pytest -q -n 2 --dist worksteal
+
+soak: $(TEST_STAMP)
+	$(BIN)/python -m pytest -q -n 2 --dist worksteal --timeout 3600 --budget 10 tests/faults
+	cd tests && ../$(BIN)/python -m faults.soak $(MINUTES)
 
 $(VENV)/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else "dataload needs Python 3.11 or later: make PYTHON=python3.11 ...")'

@@ -1,27 +1,44 @@
 """dataload: one source/sampler/loader core that feeds torch or TensorFlow the same batches."""
 
 from dataload import errors
+from dataload.bad_samples import BadSample
 from dataload.chain import Chain, RandomTransform
 from dataload.collate import pad, stack
 from dataload.iteration import LoaderStats
 from dataload.loader import Loader
-from dataload.samplers import RandomSampler, Sampler, SequentialSampler
-from dataload.sources import ArraySource, FileSource, Source, TableSource
+from dataload.samplers import (
+    BlockSampler,
+    BucketBatchSampler,
+    MixtureSampler,
+    RandomSampler,
+    Sampler,
+    SequentialSampler,
+    SubsetSampler,
+    WeightedSampler,
+)
+from dataload.sources import ArraySource, ConcatSource, FileSource, Source, TableSource
 
 __version__ = "0.1.0"
 
 __all__ = [
     "ArraySource",
+    "BadSample",
+    "BlockSampler",
+    "BucketBatchSampler",
     "Chain",
+    "ConcatSource",
     "FileSource",
     "Loader",
     "LoaderStats",
+    "MixtureSampler",
     "RandomSampler",
     "RandomTransform",
     "Sampler",
     "SequentialSampler",
     "Source",
+    "SubsetSampler",
     "TableSource",
+    "WeightedSampler",
     "__version__",
     "errors",
     "pad",

@@ -9,6 +9,7 @@
     ├── FieldError (LookupError)            a field that the sample does not have
     ├── TransformError (ValueError)         a value that a transform cannot work on
     ├── CollateError (ValueError)           samples that do not make a batch
+    ├── BadSamples (RuntimeError)           more samples that cannot be made than were allowed
     ├── StateError (ValueError)             a state that belongs to another run
     ├── WorkerError (RuntimeError)          a worker that cannot go on
     │   ├── WorkerDied
@@ -57,6 +58,10 @@ class TransformError(DataloadError, ValueError):
 
 class CollateError(DataloadError, ValueError):
     """Samples that do not make a batch."""
+
+
+class BadSamples(DataloadError, RuntimeError):
+    """More samples could not be made than `max_errors` allows; the message lists the first of them."""
 
 
 class StateError(DataloadError, ValueError):

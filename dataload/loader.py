@@ -6,18 +6,17 @@ import weakref
 from collections.abc import Callable, Iterable
 from typing import Any, Literal
 
-from dataload.batching import ListedBatches, Plan, SizedBatches
+from dataload.arguments import check_options, make_plan
+from dataload.bad_samples import OnError
 from dataload.errors import ConfigError, StateError
 from dataload.iteration import EpochIterator, LoaderStats
 from dataload.pipeline import Pipeline, Transforms, default_collate, make_steps
-from dataload.samplers import RandomSampler, Sampler, SequentialSampler
-from dataload.samplers.foreign import ForeignSampler
+from dataload.samplers import BatchSampler, Sampler
+from dataload.sharding import ShardArgument, read_shard
 from dataload.sources.base import check_source
 from dataload.state import State, check_state, identify, make_state
 from dataload.tuning import Tuner
 from dataload.workers import Choice, Workers, start_workers
-
-_KINDS = ("auto", "thread", "process")
 
 
 class Loader:
@@ -34,8 +33,8 @@ class Loader:
         batch_size: samples in a batch.
         shuffle: whether the order is random, another one in each epoch.
         sampler: the order: a `Sampler`, or any iterable of indices (read once per epoch). Excludes shuffle.
-        batch_sampler: an iterable of lists of indices, one per batch (read once per epoch). Excludes batch_size,
-            shuffle, sampler and drop_last.
+        batch_sampler: a `BatchSampler` such as `BucketBatchSampler`, or an iterable of lists of indices, one per batch
+            (read once per epoch). Excludes batch_size, shuffle, sampler and drop_last.
         num_workers: 0 makes batches in the calling thread; n makes them ahead on n threads or processes. "auto" begins
             with one per usable core, and adds or drops workers while that helps the training loop.
         worker: "thread" for transforms that let go of the GIL (decoding, FFTs, numpy), "process" for those that do
@@ -45,10 +44,21 @@ class Loader:
         drop_last: whether a last batch with fewer samples is left out.
         seed: of the order and of the random transforms.
         prefetch_factor: batches made ahead per worker.
-        timeout: seconds to wait for a batch of a worker; 0 waits for ever.
+        timeout: seconds to wait for a batch of a worker; 0 waits for ever. The error says where the worker is.
         read_concurrency: how many samples of coming batches each worker reads at the same time, on threads; 0 reads
             when a batch is made. For sources whose reads wait: network file systems, object stores. Only
             `source[index]` is read ahead, so let it return the bytes: `FileSource(..., audio=Path.read_bytes)`.
+        shard: (rank, world) where `world` processes train together: each step takes batch_size samples per rank off the
+            one order of the epoch, and this loader gets part `rank` of them. All ranks have the same number of batches;
+            what is left for the last step is shared out evenly (or left out, with drop_last), and only where that is
+            less than one sample per rank the others get samples from the beginning of the epoch. "auto" asks
+            torch.distributed, or the environment variables RANK and WORLD_SIZE.
+        on_error: what becomes of a sample that the source or a transform cannot make: "raise" ends the iteration with
+            its exception, "skip" leaves it out of its batch, "replace" puts another sample in its place, always the
+            same one, so that batches keep their size and ranks their number of steps. `stats.errors` lists them. This
+            includes samples whose making ends a worker process.
+        max_errors: of an epoch, with "skip" and "replace"; one more ends the iteration with `BadSamples`.
+        max_retries: how often a batch is tried again whose worker process died.
 
     Raises:
         ConfigError: an argument that cannot work, or two that exclude each other.
@@ -69,7 +79,7 @@ class Loader:
         batch_size: int = 1,
         shuffle: bool = False,
         sampler: Sampler | Iterable[int] | None = None,
-        batch_sampler: Iterable[Iterable[int]] | None = None,
+        batch_sampler: BatchSampler | Iterable[Iterable[int]] | None = None,
         num_workers: int | Literal["auto"] = 0,
         worker: str = "auto",
         collate_fn: Callable[..., Any] | None = None,
@@ -78,16 +88,14 @@ class Loader:
         prefetch_factor: int = 2,
         timeout: float = 0,
         read_concurrency: int = 0,
+        shard: ShardArgument = None,
+        on_error: OnError = "raise",
+        max_errors: int | None = None,
+        max_retries: int = 2,
     ) -> None:
         self._options = {key: value for key, value in locals().items() if key not in ("self", "source")}
         check_source(source)
-        _check_numbers(batch_size, num_workers, prefetch_factor, read_concurrency, timeout, seed)
-        if worker not in _KINDS:
-            raise ConfigError(f"worker={worker!r} must be one of {', '.join(map(repr, _KINDS))}")
-        if collate_fn is not None and not callable(collate_fn):
-            raise ConfigError(
-                f"collate_fn={collate_fn!r} must be a function of a list of samples, such as stack or pad"
-            )
+        check_options(self._options)
         self.source = source
         self.batch_size: int | None = None if batch_sampler is not None else batch_size
         self.worker = worker
@@ -95,14 +103,13 @@ class Loader:
         self.seed = seed
         self.prefetch_factor = prefetch_factor
         self.timeout = timeout
-        self.plan: Plan
-        if batch_sampler is not None:
-            _check_batch_sampler(batch_sampler, batch_size, shuffle, sampler, drop_last)
-            self.plan = ListedBatches(batch_sampler, seed)
-        else:
-            self.plan = SizedBatches(_make_sampler(source, sampler, shuffle, seed), batch_size, drop_last)
+        self.max_errors = max_errors
+        self.max_retries = max_retries
+        self.shard = read_shard(shard)
+        self.plan = make_plan(source, self._options, self.shard)
         steps, varying = make_steps(transforms)
-        self.pipeline = Pipeline(source, steps, collate_fn or default_collate(varying), seed, read_concurrency)
+        collate = collate_fn or default_collate(varying)
+        self.pipeline = Pipeline(source, steps, collate, seed, read_concurrency, on_error)
 
         self._epoch = 0
         self._samples = 0
@@ -120,7 +127,7 @@ class Loader:
         self._workers: Workers | None = None
 
     def __len__(self) -> int:
-        """Return the number of batches of a whole epoch."""
+        """Return the number of batches of a whole epoch, of each rank."""
         return self.plan.num_batches(self._epoch)
 
     def __iter__(self) -> EpochIterator:
@@ -129,7 +136,7 @@ class Loader:
         if not self._continues:
             self._epoch, self._samples = self._epoch + 1, 0
         self._continues = False
-        iterator = EpochIterator(self, self._epoch, self.plan.batches(self._epoch, self._samples))
+        iterator = EpochIterator(self, self._epoch, self._samples)
         self._active = weakref.ref(iterator)
         return iterator
 
@@ -205,7 +212,9 @@ class Loader:
         if self.num_workers:
             kind = self._workers_stats().worker
             workers = f"{self.num_workers} {kind} worker{'' if self.num_workers == 1 else 's'}"
-        return f"Loader({len(self.source)} samples -> {batches}, {workers}, epoch {self._epoch}, batch {batch})"
+        rank = f"rank {self.shard.rank} of {self.shard.world}, " if self.shard.world > 1 else ""
+        where = f"{rank}epoch {self._epoch}, batch {batch}"
+        return f"Loader({len(self.source)} samples -> {batches}, {workers}, {where})"
 
     def _identify(self) -> dict[str, Any]:
         if self._identity is None:
@@ -221,7 +230,7 @@ class Loader:
         if self._workers is None:
             # What "auto" has chosen once holds: the work is the same in every epoch.
             kind = self._choice.worker if self._choice else self.worker
-            workers = start_workers(kind, self.num_workers, self.pipeline, self._choices.append)
+            workers = start_workers(kind, self.num_workers, self.pipeline, self._choices.append, self.max_retries)
             # A finaliser ends them when the loader is forgotten, and at the exit of the interpreter.
             self._workers, self._end_workers = workers, weakref.finalize(self, workers.close)
         return self._workers
@@ -249,8 +258,8 @@ class Loader:
         # Kinds of worker are compared on bursts; in short ones the wait for the last batch would count for too much.
         return self.num_workers * max(self.prefetch_factor, 4 if undecided else 0)
 
-    def _delivered(self, samples: int, waited: float, seconds: float) -> None:
-        self._samples += samples
+    def _delivered(self, position: int, samples: int, waited: float, seconds: float) -> None:
+        self._samples = position
         undecided = self.worker == "auto" and self._choice is None
         if self._tuner is not None and self._workers is not None and not undecided:
             count = self._tuner.delivered(samples, waited, seconds)
@@ -277,47 +286,3 @@ class Loader:
             self._active = None
             # Its batches are still in the making.
             self._stop_workers()
-
-
-def _check_numbers(
-    batch_size: Any, num_workers: Any, prefetch_factor: Any, read_concurrency: Any, timeout: Any, seed: Any
-) -> None:
-    for name, value, least in (
-        ("batch_size", batch_size, 1),
-        ("num_workers", 0 if num_workers == "auto" else num_workers, 0),
-        ("prefetch_factor", prefetch_factor, 1),
-        ("read_concurrency", read_concurrency, 0),
-    ):
-        if not isinstance(value, int) or isinstance(value, bool) or value < least:
-            raise ConfigError(f"{name}={value!r} must be a whole number from {least} up")
-    if isinstance(timeout, bool) or not isinstance(timeout, int | float) or not timeout >= 0:
-        raise ConfigError(f"timeout={timeout!r} must be a number of seconds, or 0 to wait for ever")
-    if not isinstance(seed, int) or isinstance(seed, bool):
-        raise ConfigError(f"seed={seed!r} must be a whole number")
-
-
-def _check_batch_sampler(batch_sampler: Any, batch_size: int, shuffle: bool, sampler: Any, drop_last: bool) -> None:
-    if batch_size != 1 or shuffle or sampler is not None or drop_last:
-        raise ConfigError(
-            "batch_sampler decides the batches alone: leave out batch_size, shuffle, sampler and drop_last"
-        )
-    if not hasattr(batch_sampler, "__iter__"):
-        raise ConfigError(
-            f"batch_sampler is a {type(batch_sampler).__name__}: it must be an iterable of lists of indices"
-        )
-
-
-def _make_sampler(source: Any, sampler: Any, shuffle: bool, seed: int) -> Sampler:
-    if sampler is None:
-        length = len(source)
-        return RandomSampler(length, seed) if shuffle else SequentialSampler(length)
-    if shuffle:
-        raise ConfigError("shuffle=True and sampler= exclude each other: the sampler decides the order")
-    # torch's SubsetRandomSampler has `indices` too: a list.
-    if isinstance(sampler, Sampler) and callable(sampler.indices):
-        return sampler
-    if hasattr(sampler, "__iter__"):
-        return ForeignSampler(sampler, seed)
-    raise ConfigError(
-        f"sampler is a {type(sampler).__name__}: it must have indices(epoch, start, stop), or be iterable"
-    )

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any
 
+from dataload.bad_samples import BadSample, Careful, OnError, make_from_the_good
 from dataload.blas import single_threaded_blas
 from dataload.chain import BatchTransform, Chain, RandomTransform, Transform, name_of
 from dataload.collate import Collate, pad, stack
@@ -54,6 +55,7 @@ class Pipeline:
         collate: samples to batch; one with a parameter `alloc` is told where to write.
         seed: of the random transforms.
         read_concurrency: how many samples each worker reads ahead at a time; 0 reads when a batch is made.
+        on_error: what becomes of samples that cannot be made; see `Loader`.
     """
 
     source: Any
@@ -61,18 +63,41 @@ class Pipeline:
     collate: Collate
     seed: int
     read_concurrency: int = 0
+    on_error: OnError = "raise"
 
-    def run(
-        self,
-        epoch: int,
-        indices: IndexArray,
-        alloc: Allocator = aligned_empty,
-        samples: list[Any] | None = None,
-    ) -> Any:
-        """Return the batch of these samples, which may have been fetched already.
+    def run(self, epoch: int, indices: IndexArray, alloc: Allocator = aligned_empty) -> Any:
+        """Return the batch of these samples.
 
         An exception from the source, a transform or the collate function keeps its type; notes say where it came from.
         """
+        return self.make(epoch, indices, alloc)[0]
+
+    def make(
+        self,
+        epoch: int,
+        indices: IndexArray,
+        alloc: Allocator,
+        samples: list[Any] | None = None,
+        careful: Careful | None = None,
+    ) -> tuple[Any, list[BadSample]]:
+        """Return the batch of these samples, and those that could not be made.
+
+        Args:
+            epoch: of the batch.
+            indices: of its samples.
+            alloc: where it is written.
+            samples: those that have been fetched already.
+            careful: given where a batch has ended its worker: what to look out for.
+        """
+        if careful is None:
+            try:
+                return self._whole(epoch, indices, alloc, samples), []
+            except Exception:
+                if self.on_error == "raise":
+                    raise
+        return make_from_the_good(self, epoch, indices, alloc, careful or Careful())
+
+    def _whole(self, epoch: int, indices: IndexArray, alloc: Allocator, samples: list[Any] | None) -> Any:
         if samples is None and not self.steps and self.collate is stack:
             batch = fetch_stacked(self.source, indices, alloc)
             if batch is not None:
@@ -82,6 +107,23 @@ class Pipeline:
             samples = fetch(self.source, numbers) if samples is None else samples
             for field, steps in self._runs:
                 samples = self._apply(field, steps, samples, epoch, numbers)
+        return self.finish(samples, alloc)
+
+    def sample(self, epoch: int, index: int) -> Any:
+        """Return one sample as it goes into a batch."""
+        with single_threaded_blas:
+            [sample] = fetch(self.source, [index])
+            for field, steps in self._runs:
+                if field is None:
+                    sample = self._one_sample(steps, sample, epoch, index)
+                else:
+                    [value] = self._field_values(field, [sample], [index])
+                    sample = replace_field(sample, field, self._one_sample(steps, value, epoch, index))
+        return sample
+
+    def finish(self, samples: list[Any], alloc: Allocator) -> Any:
+        """Return the batch of samples that have been through the transforms."""
+        with single_threaded_blas:
             if self._takes_alloc:
                 return self.collate(samples, alloc=alloc)
             return self.collate(samples)

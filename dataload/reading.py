@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import queue
 import threading
+import time
 from collections import OrderedDict
 from contextlib import suppress
 from typing import Any
@@ -140,12 +141,13 @@ class ReadAhead:
             reads.done.set()
         for _ in self._threads:
             self._jobs.put(None)
+        deadline = time.monotonic() + _JOIN_SECONDS
         for thread in self._threads:
-            thread.join(_JOIN_SECONDS)
+            thread.join(max(deadline - time.monotonic(), 0))
 
 
-# A read that hangs cannot be interrupted; its thread is left behind.
-_JOIN_SECONDS = 2.0
+# A read that hangs cannot be interrupted; after this time for all of them its thread is left behind.
+_JOIN_SECONDS = 1.0
 
 
 def _size(sample: Any) -> int:

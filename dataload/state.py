@@ -11,6 +11,7 @@ from typing import Any
 
 from dataload.batching import ListedBatches, Plan, SizedBatches
 from dataload.errors import StateError
+from dataload.samplers.foreign import ForeignSampler
 from dataload.sources.base import fingerprint
 
 VERSION = 1
@@ -42,12 +43,16 @@ def identify(source: Any, plan: Plan) -> dict[str, Any]:
 
 
 def _sampler_name(plan: Plan) -> str:
+    sampler: Any
     if isinstance(plan, ListedBatches):
-        return f"batch_sampler {plan!r}"
-    assert isinstance(plan, SizedBatches)
-    sampler = plan.sampler
-    # The repr of a dataclass is its value; that of any other object may be its address.
-    return repr(sampler) if dataclasses.is_dataclass(sampler) else type(sampler).__qualname__
+        sampler, prefix = plan.sampler, "batch_sampler "
+    else:
+        assert isinstance(plan, SizedBatches)
+        sampler, prefix = plan.sampler, ""
+    # The library's own say by their repr what their order depends on; that of another object may be its address. The
+    # order of a foreign sampler has a digest of its own in the state.
+    own = type(sampler).__module__.startswith("dataload.") or dataclasses.is_dataclass(sampler)
+    return prefix + (repr(sampler) if own and not isinstance(sampler, ForeignSampler) else type(sampler).__qualname__)
 
 
 def check_state(state: Any, identity: dict[str, Any], seed: int) -> tuple[int, int, str | None]:
@@ -61,9 +66,10 @@ def check_state(state: Any, identity: dict[str, Any], seed: int) -> tuple[int, i
         raise StateError(
             f"this is not a state of a Loader, which has version, fingerprint, seed, epoch, samples: {state!r:.200}"
         )
-    if state["version"] != VERSION:
+    # Version 1 is the first. A later one is to read all before it.
+    if state["version"] not in range(1, VERSION + 1):
         raise StateError(
-            f"the state has version {state['version']!r}, this dataload reads {VERSION}: install a newer dataload"
+            f"the state has version {state['version']!r}, this dataload reads up to {VERSION}: install a newer dataload"
         )
     saved = state["fingerprint"]
     for name, here in identity.items():

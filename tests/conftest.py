@@ -28,6 +28,16 @@ def fsdd() -> Path:
     return FSDD
 
 
+def pytest_addoption(parser):
+    parser.addoption("--budget", type=int, default=1, help="how many times as long fault and fuzz tests run; 1")
+
+
+@pytest.fixture(scope="session")
+def budget(request) -> int:
+    """How many times as much as usual a test of faults may do."""
+    return request.config.getoption("--budget")
+
+
 def _held() -> tuple[set[int], set[int], int]:
     process = psutil.Process()
     children = {child.pid for child in process.children(recursive=True)}

@@ -49,13 +49,13 @@ def test_the_quickstart_prints_what_the_readme_says(folder, fsdd):
     assert run([sys.executable, "-c", blocks("python")[0]], folder) == blocks("text")[0]
 
 
-@pytest.mark.parametrize("number", [1, 2], ids=["torch", "keras"])
-def test_the_training_loops_run_behind_the_quickstart(number, folder):
+@pytest.mark.parametrize("number", [1, 2, 3], ids=["torch", "keras", "faults"])
+def test_the_other_blocks_run_behind_the_quickstart(number, folder):
     run([sys.executable, "-c", blocks("python")[0] + blocks("python")[number]], folder)
 
 
 def test_there_are_no_other_python_blocks():
-    assert len(blocks("python")) == 3
+    assert len(blocks("python")) == 4
 
 
 def test_the_commands_exist(folder):

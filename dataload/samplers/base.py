@@ -27,6 +27,15 @@ class Sampler(Protocol):
         ...
 
 
+@runtime_checkable
+class BatchSampler(Protocol):
+    """The order of the samples of each epoch, and where it is cut into batches. A pure function, like a sampler."""
+
+    def batches(self, epoch: int) -> tuple[IndexArray, IndexArray]:
+        """Return the indices of `epoch`, (samples,) int64, and where each batch ends in them, (batches,) int64."""
+        ...
+
+
 def check_range(length: int, start: int, stop: int) -> None:
     """Raise IndexError unless 0 <= start <= stop <= length."""
     if not 0 <= start <= stop <= length:

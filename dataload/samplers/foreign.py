@@ -126,3 +126,38 @@ class ForeignSampler:
 
     def __repr__(self) -> str:
         return f"{self._reader.name}()"
+
+
+class ForeignBatchSampler:
+    """An iterable of lists of sample indices, to the contract of `BatchSampler`.
+
+    Args:
+        iterable: gives the lists of one epoch each time it is iterated.
+        seed: what it draws from the global generators of random, numpy and torch depends on this and the epoch.
+    """
+
+    def __init__(self, iterable: Iterable[Iterable[int]], seed: int) -> None:
+        self._reader = EpochReader(iterable, seed)
+        self._epoch = -1
+        self._order: IndexArray = np.empty(0, np.int64)
+        self._ends: IndexArray = np.empty(0, np.int64)
+
+    def batches(self, epoch: int) -> tuple[IndexArray, IndexArray]:
+        """Return the indices that the iterable gave in `epoch`, and where each batch ends in them."""
+        if epoch != self._epoch:
+            name = f"batch_sampler {self._reader.name}"
+            listed = self._reader.read(epoch)
+            if any(not hasattr(batch, "__iter__") for batch in listed):
+                raise ConfigError(f"{name} must give lists of sample indices: did you mean sampler=?")
+            batches = [as_indices(list(batch), name) for batch in listed]
+            self._order = np.concatenate([np.empty(0, np.int64), *batches])
+            self._ends = np.cumsum([len(batch) for batch in batches], dtype=np.int64)
+            self._epoch = epoch
+        return self._order, self._ends
+
+    def order_digest(self, epoch: int) -> str:
+        """Return a fingerprint of the order of `epoch`; where it is cut into batches may change."""
+        return digest(self.batches(epoch)[0])
+
+    def __repr__(self) -> str:
+        return f"{self._reader.name}()"

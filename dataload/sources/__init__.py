@@ -2,7 +2,8 @@
 
 from dataload.sources.array import ArraySource
 from dataload.sources.base import Source
+from dataload.sources.concat import ConcatSource
 from dataload.sources.files import FileSource
 from dataload.sources.table import TableSource
 
-__all__ = ["ArraySource", "FileSource", "Source", "TableSource"]
+__all__ = ["ArraySource", "ConcatSource", "FileSource", "Source", "TableSource"]

@@ -7,11 +7,13 @@ of worker decides where and when a task's pipeline runs, nothing else, so that n
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 
+from dataload.bad_samples import BadSample, Careful
 from dataload.errors import WorkerTimeout
 from dataload.memory import Allocator
 from dataload.pipeline import Pipeline
@@ -28,21 +30,24 @@ class Task:
         epoch: the random transforms are keyed by it.
         batch: number of the batch in this run of the epoch, for messages.
         indices: of the samples.
+        fatal: where the batch has ended its worker: the samples known to have done that, and how it ended. None for
+            all others, which are made without looking at single samples.
     """
 
     number: int
     epoch: int
     batch: int
     indices: IndexArray
+    fatal: dict[int, str] | None = None
 
-    def pack(self) -> tuple[int, int, int, bytes]:
+    def pack(self) -> tuple[int, int, int, bytes, dict[int, str] | None]:
         """Return the task as it travels: plain values are pickled five times faster than a class and an array."""
-        return self.number, self.epoch, self.batch, self.indices.tobytes()
+        return self.number, self.epoch, self.batch, self.indices.tobytes(), self.fatal
 
     @classmethod
-    def unpack(cls, number: int, epoch: int, batch: int, indices: bytes) -> Task:
+    def unpack(cls, number: int, epoch: int, batch: int, indices: bytes, fatal: dict[int, str] | None) -> Task:
         """Return the task that was packed."""
-        return cls(number, epoch, batch, np.frombuffer(indices, np.int64))
+        return cls(number, epoch, batch, np.frombuffer(indices, np.int64), fatal)
 
 
 @dataclass(frozen=True)
@@ -54,12 +59,14 @@ class Result:
         batch: what the collate function returned; None where there is an error.
         error: the exception that ended the task, with notes that say where it happened.
         seconds: spent in the pipeline.
+        bad: samples that could not be made and were left out or replaced.
     """
 
     number: int
     batch: Any = None
     error: BaseException | None = None
     seconds: float = 0.0
+    bad: tuple[BadSample, ...] = ()
 
 
 class Workers(Protocol):
@@ -105,16 +112,34 @@ class TaskRunner:
         if self._reads is not None:
             self._reads.expect(task.number, task.indices)
 
-    def run(self, task: Task, alloc: Allocator, worker: str) -> Result:
-        """Run an expected task, writing the batch where `alloc` says, and catch what it raises."""
+    def run(self, task: Task, alloc: Allocator, worker: str, working_on: Callable[[int], None] | None = None) -> Result:
+        """Run an expected task and catch what it raises.
+
+        Args:
+            task: what to make.
+            alloc: where to write the batch.
+            worker: name of who does it, for messages.
+            working_on: told the index of each sample of a task that has ended a worker before.
+        """
         start = time.perf_counter()
         try:
-            samples = None if self._reads is None else self._reads.take(task.number)
-            batch = self._pipeline.run(task.epoch, task.indices, alloc, samples)
+            careful = None if task.fatal is None or working_on is None else Careful(task.fatal, working_on)
+            batch, bad = self._pipeline.make(task.epoch, task.indices, alloc, self._samples(task), careful)
         except Exception as error:
             error.add_note(f"in batch {task.batch} of epoch {task.epoch}, {worker}")
             return Result(task.number, error=error, seconds=time.perf_counter() - start)
-        return Result(task.number, batch, seconds=time.perf_counter() - start)
+        return Result(task.number, batch, seconds=time.perf_counter() - start, bad=tuple(bad))
+
+    def _samples(self, task: Task) -> list[Any] | None:
+        """Return the samples of the task if they were read ahead."""
+        if self._reads is None:
+            return None
+        try:
+            return self._reads.take(task.number)
+        except Exception:
+            if self._pipeline.on_error == "raise":
+                raise
+            return None  # Whichever of them cannot be read is found when they are made one by one.
 
     def close(self) -> None:
         """End the reading threads."""
@@ -122,9 +147,14 @@ class TaskRunner:
             self._reads.close()
 
 
-def timed_out(timeout: float | None, workers: str) -> WorkerTimeout:
-    """Return the error for a batch that did not come in time."""
+def timed_out(worker: str, doing: str) -> WorkerTimeout:
+    """Return the error for a batch that did not come in time.
+
+    Args:
+        worker: whose batch it was.
+        doing: what the worker is doing, such as its stack.
+    """
     return WorkerTimeout(
-        f"no batch came from {workers} within timeout={timeout} s: a transform or a read hangs, or a batch takes "
-        "longer than that. timeout=0 waits for ever; num_workers=0 shows where it hangs"
+        f"{worker} has not finished it. A transform or a read hangs, or a batch takes longer than that; timeout=0 "
+        f"waits for ever. {doing}"
     )

@@ -7,9 +7,10 @@ spoken to is in `remote`.
 
 from __future__ import annotations
 
+import os
 import queue
-import signal
 import time
+from dataclasses import replace
 from typing import Any
 
 from dataload.errors import NotPicklable, WorkerDied
@@ -18,23 +19,31 @@ from dataload.transport import wire
 from dataload.transport.payload import Payload
 from dataload.workers.base import Result, Task, timed_out
 from dataload.workers.child import SETUP_FAILED
-from dataload.workers.remote import Ended, Event, RemoteWorker
-
-# A batch that was in the making when its worker died is tried again this often: a worker that the kernel killed for
-# the memory of another program deserves another try, a file that crashes a decoder would crash it for ever.
-_MAX_RETRIES = 2
-# Stands for the number of a task where deaths are counted of workers that had nothing to do.
-_IDLE = -1
+from dataload.workers.obituary import cause_of_death, obituary
+from dataload.workers.remote import Ended, Event, RemoteWorker, end_all
 
 
 class ProcessWorkers:
-    """`count` processes that each run the pipeline on the tasks they are sent."""
+    """`count` processes that each run the pipeline on the tasks they are sent.
 
-    def __init__(self, pipeline: Pipeline, count: int) -> None:
+    Args:
+        pipeline: makes the batches.
+        count: of the processes.
+        max_retries: how often a batch that was in the making when its worker died is tried again: a worker that the
+            kernel killed for the memory of another program deserves another try, a file that crashes a decoder would
+            crash it for ever.
+    """
+
+    def __init__(self, pipeline: Pipeline, count: int, max_retries: int) -> None:
+        self._on_error = pipeline.on_error
+        self._max_retries = max_retries
         self._payload = _pack_pipeline(pipeline)
         self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
         self._workers: list[RemoteWorker] = []
-        self._retries: dict[int, int] = {}
+        # How many workers have died at a task, and at nothing since the last result.
+        self._deaths: dict[int, int] = {}
+        self._idle_deaths = 0
+        self._process = os.getpid()
         try:
             self.resize(count)
         except BaseException:
@@ -58,7 +67,7 @@ class ProcessWorkers:
             try:
                 event = self._events.get(timeout=None if deadline is None else max(deadline - time.monotonic(), 0))
             except queue.Empty:
-                raise timed_out(timeout, f"{len(self._workers)} process workers") from None
+                raise self._timed_out() from None
             worker = event.worker
             if isinstance(event, Ended):
                 if event.error is not None:
@@ -71,26 +80,56 @@ class ProcessWorkers:
             if result.number == SETUP_FAILED and result.error is not None:
                 raise result.error
             del worker.tasks[result.number]
-            self._retries.pop(result.number, None)
+            self._deaths.pop(result.number, None)
+            self._idle_deaths = 0
             if worker.leaving and not worker.tasks:
                 self._dismiss(worker)
             return result
 
+    def _timed_out(self) -> Exception:
+        # The batch that the loader waits for is the oldest one.
+        working = [worker for worker in self._workers if worker.tasks]
+        if not working:
+            return timed_out(f"{len(self._workers)} process workers", "None of them is making one")
+        worker = min(working, key=lambda worker: next(iter(worker.tasks)))
+        return timed_out(str(worker), worker.doing())
+
     def _replace(self, dead: RemoteWorker) -> None:
         """Start another process in place of a dead one and send it the same tasks, if they deserve it."""
         self._dismiss(dead)
-        suspect = next(iter(dead.tasks.values()), None)
-        key = _IDLE if suspect is None else suspect.number
-        self._retries[key] = self._retries.get(key, 0) + 1
-        if self._retries[key] > _MAX_RETRIES:
-            raise WorkerDied(_obituary(dead, suspect))
+        tasks = list(dead.tasks.values())
+        if not tasks:
+            self._idle_deaths += 1
+            if self._idle_deaths > self._max_retries:
+                raise WorkerDied(obituary(str(dead), dead.exit_code, None, self._idle_deaths))
+        else:
+            number = tasks[0].number
+            self._deaths[number] = self._deaths.get(number, 0) + 1
+            if self._deaths[number] > self._max_retries:
+                tasks[0] = self._without_the_culprit(dead, tasks[0])
         worker = self._start(dead.number)
-        for task in dead.tasks.values():
+        for task in tasks:
             worker.send(task)
+
+    def _without_the_culprit(self, dead: RemoteWorker, task: Task) -> Task:
+        """Return the task to try in place of one that ends every worker.
+
+        First the worker is asked to say which sample it is at, then that sample is left out.
+
+        Raises:
+            WorkerDied: bad samples are not to be left out, or it was none of the samples.
+        """
+        known = self._on_error != "raise" and (task.fatal is None or dead.working_on is not None)
+        if not known:
+            raise WorkerDied(obituary(str(dead), dead.exit_code, task, self._deaths[task.number]))
+        if task.fatal is None or dead.working_on is None:
+            return replace(task, fatal={})
+        end, cause = cause_of_death(dead.exit_code)
+        return replace(task, fatal={**task.fatal, dead.working_on: f"the worker that made it {end}: {cause}"})
 
     def _dismiss(self, worker: RemoteWorker) -> None:
         self._workers.remove(worker)
-        worker.end()
+        end_all([worker])
 
     def resize(self, count: int) -> None:
         """Start processes, or let some end when they have done what they were sent."""
@@ -104,12 +143,13 @@ class ProcessWorkers:
 
     def close(self) -> None:
         """End all processes and wait until they have."""
-        for worker in self._workers:
-            # All are told before any is waited for.
-            worker.hang_up()
-        while self._workers:
-            self._workers.pop().end()
-        self._payload.close()
+        if os.getpid() != self._process:
+            return  # This is a fork; the processes belong to the one that it was forked from.
+        workers, self._workers = self._workers, []
+        try:
+            end_all(workers)
+        finally:
+            self._payload.close()
 
 
 def _pack_pipeline(pipeline: Pipeline) -> Payload:
@@ -131,27 +171,3 @@ def _travels(part: Any) -> bool:
     except Exception:
         return False
     return True
-
-
-def _obituary(dead: RemoteWorker, task: Task | None) -> str:
-    code = dead.process.returncode
-    if code < 0:
-        end = f"was ended by {signal.Signals(-code).name}"
-        causes = {
-            signal.SIGKILL: "the kernel killed it because memory ran out (fewer workers or smaller batches need less)",
-            signal.SIGSEGV: "a native library crashed, perhaps on a damaged file",
-            signal.SIGABRT: "a native library gave up, perhaps on a damaged file",
-            signal.SIGBUS: "a memory-mapped file was truncated, or shared memory ran out",
-        }
-        cause = causes.get(signal.Signals(-code), "another program sent the signal")
-    else:
-        end = f"exited with code {code}"
-        cause = "something called os._exit or sys.exit, or Python itself could not start (see the output above)"
-    doing = "while it had nothing to do"
-    if task is not None:
-        shown = f"{task.indices[:8].tolist()}{'...' if len(task.indices) > 8 else ''}"
-        doing = f"while making batch {task.batch} of epoch {task.epoch} (samples {shown})"
-    return (
-        f"process worker {dead.number} (pid {dead.process.pid}) {end} {doing}, in each of {_MAX_RETRIES + 1} tries. "
-        f"Likely cause: {cause}. num_workers=0 shows what happens in this process"
-    )

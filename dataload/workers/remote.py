@@ -7,12 +7,16 @@ what it received is decided by the thread that calls `ProcessWorkers`.
 
 from __future__ import annotations
 
+import os
 import pickle
 import queue
 import socket
 import subprocess
 import threading
+import time
+import weakref
 from collections import OrderedDict
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -21,8 +25,10 @@ from dataload.transport.payload import Payload
 from dataload.transport.slots import Manifest, SlotReader
 from dataload.workers import failures
 from dataload.workers.base import Result, Task
+from dataload.workers.child import WORKING_ON
 from dataload.workers.spawn import spawn
 
+# A process exits by itself when it notices that its socket is closed; native code that keeps the GIL does not notice.
 _EXIT_SECONDS = 1.0
 
 
@@ -57,15 +63,21 @@ class RemoteWorker:
         number: of the worker, for messages.
         payload: the pipeline.
         events: where its results go.
+
+    Attributes:
+        working_on: the sample that a careful worker has said that it is at.
+        leaving: whether it gets no further tasks and ends when it has none left.
     """
 
     def __init__(self, number: int, payload: Payload, events: queue.SimpleQueue[Event]) -> None:
         self.number = number
-        self.process, self._sock = spawn(number)
+        self._spawned = spawn(number)
+        self._sock = self._spawned.sock
         self.tasks: OrderedDict[int, Task] = OrderedDict()
-        # Gets no further tasks and ends when it has none left.
-        self.leaving = False
         self.slots = SlotReader()
+        self.working_on: int | None = None
+        self.leaving = False
+        _all.add(self)
         # An error in sending says that the process is gone. What it had to do is sent to its replacement when the end
         # of its socket is read, after the results that it may still have sent.
         with suppress(OSError):
@@ -73,7 +85,21 @@ class RemoteWorker:
         self._thread = threading.Thread(
             target=self._receive_all, args=(events,), name=f"dataload-receive-{number}", daemon=True
         )
-        self._thread.start()
+        try:
+            self._thread.start()
+        except BaseException:  # no further thread can be started
+            end_all([self])
+            raise
+
+    def __str__(self) -> str:
+        return f"process worker {self.number} (pid {self._spawned.process.pid})"
+
+    @property
+    def exit_code(self) -> int:
+        """How the process ended; it must have."""
+        code = self._spawned.process.returncode
+        assert code is not None
+        return code
 
     def send(self, task: Task) -> None:
         """Send a task, and the slots that are free again."""
@@ -84,20 +110,32 @@ class RemoteWorker:
     def _receive_all(self, events: queue.SimpleQueue[Event]) -> None:
         try:
             while True:
-                events.put(Received(self, self._receive()))
+                result = self._receive()
+                if result is not None:
+                    events.put(Received(self, result))
+                # While this thread waits for the next result it must not keep the last batch in memory.
+                del result
         except EOFError:
             events.put(Ended(self))
         except Exception as error:
+            error.add_note(f"while receiving a batch from {self}")
             events.put(Ended(self, error))
 
-    def _receive(self) -> Result:
+    def _receive(self) -> Result | None:
         header, body = wire.receive(self._sock)
         number, seconds, *fields = pickle.loads(header)
+        if number == WORKING_ON:
+            [self.working_on] = fields
+            return None
         manifest = Manifest(*fields)
         descriptors = wire.receive_descriptors(self._sock, sum(name is None for *_, name in manifest.made))
         self.slots.update(manifest, descriptors)
-        batch, failure = pickle.loads(body, buffers=self.slots.buffers(manifest))
-        return Result(number, batch, None if failure is None else failures.unpack(failure), seconds)
+        batch, failure, bad = pickle.loads(body, buffers=self.slots.buffers(manifest))
+        return Result(number, batch, None if failure is None else failures.unpack(failure), seconds, bad)
+
+    def doing(self) -> str:
+        """Return what the process is at now, for messages: its Python stack, if it can be had."""
+        return self._spawned.doing()
 
     def hang_up(self) -> None:
         """Tell the process to exit, without waiting for it."""
@@ -105,18 +143,56 @@ class RemoteWorker:
         with suppress(OSError):
             self._sock.shutdown(socket.SHUT_RDWR)
 
-    def end(self) -> None:
-        """Let the process exit and wait until it has; kill it where it does not."""
-        self.hang_up()
+    def wait(self, seconds: float) -> None:
+        """Wait so long at most until the process has exited."""
+        with suppress(subprocess.TimeoutExpired):
+            self._spawned.process.wait(max(seconds, 0))
+
+    def kill(self) -> None:
+        """End the process at once."""
+        self._spawned.process.kill()
+
+    def release(self) -> None:
+        """Give back what is left of a process that was told to exit, or killed."""
+        self.kill()
+        self._spawned.process.wait()
+        if self._thread.ident is not None and self._thread is not threading.current_thread():
+            self._thread.join()
+        # Only now: the number of a closed descriptor may be another file's by the time the thread reads from it.
+        self._spawned.close()
+
+    def forget(self) -> None:
+        """Close what a fork of the loader's process has inherited of it, so that only the loader's own end counts."""
+        self._spawned.close()
+
+
+def end_all(workers: Sequence[RemoteWorker]) -> None:
+    """Let processes exit and wait until they have; kill those that do not."""
+    for worker in workers:
+        worker.hang_up()
+    deadline = time.monotonic() + _EXIT_SECONDS
+    interrupt: BaseException | None = None
+    for worker in workers:
         try:
-            self.process.wait(_EXIT_SECONDS)
-        except BaseException as error:  # Ctrl-C while waiting must not leave a process behind either.
-            self.process.kill()
-            self.process.wait()
-            if not isinstance(error, subprocess.TimeoutExpired):
-                raise
-        finally:
-            if self._thread is not threading.current_thread():
-                self._thread.join()
-            # Only now: the number of a closed descriptor may be another file's by the time the thread reads from it.
-            self._sock.close()
+            worker.wait(deadline - time.monotonic())
+        except BaseException as error:
+            # Who presses Ctrl-C again does not want to wait; nothing is to be left behind all the same.
+            interrupt, deadline = error, 0.0
+            for other in workers:
+                other.kill()
+        worker.release()
+    if interrupt is not None:
+        raise interrupt
+
+
+_all: weakref.WeakSet[RemoteWorker] = weakref.WeakSet()
+
+
+def _forget_all() -> None:
+    for worker in list(_all):
+        worker.forget()
+
+
+if hasattr(os, "register_at_fork"):
+    # Otherwise workers would outlive a loader's process that was killed for as long as a fork of it lives.
+    os.register_at_fork(after_in_child=_forget_all)

@@ -1,0 +1,74 @@
+"""Which part of every global step this process trains on, where several processes train together.
+
+A global step takes `world` times `batch_size` samples off the order of the epoch; rank r gets the r-th part of them. So
+all ranks walk through one order without talking to each other, and a state says how far all of them are.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from dataload.errors import ConfigError
+
+ShardArgument = tuple[int, int] | Literal["auto"] | None
+
+
+@dataclass(frozen=True)
+class Shard:
+    """Part `rank` of `world`; by default the only one."""
+
+    rank: int = 0
+    world: int = 1
+
+
+ALONE = Shard()
+
+
+def read_shard(shard: Any, environment: Mapping[str, str] = os.environ) -> Shard:
+    """Return the shard that the argument of a Loader means.
+
+    Args:
+        shard: (rank, world); None for a process that trains alone; "auto" asks torch.distributed, where the process
+            has joined a group, and else the environment variables RANK and WORLD_SIZE, as torchrun sets them; where
+            there is neither the process trains alone.
+        environment: variables.
+
+    Raises:
+        ConfigError: it is none of these, or rank is not below world.
+    """
+    if shard is None:
+        return ALONE
+    source = f"shard={shard!r}"
+    if shard == "auto":
+        shard, source = _found(environment)
+    if not isinstance(shard, tuple | list) or len(shard) != 2 or not all(map(_is_whole, shard)):
+        raise ConfigError(f"{source} must be two whole numbers (rank, world), 'auto', or None")
+    rank, world = shard
+    if not 0 <= rank < world:
+        raise ConfigError(f"{source}: rank must be from 0 up and below world, here from 0 to {world - 1}")
+    return Shard(rank, world)
+
+
+def _found(environment: Mapping[str, str]) -> tuple[tuple[int, int], str]:
+    # A process that has joined a group has imported torch.
+    distributed = getattr(sys.modules.get("torch"), "distributed", None)
+    if distributed is not None and distributed.is_available() and distributed.is_initialized():
+        return (distributed.get_rank(), distributed.get_world_size()), "shard='auto' with torch.distributed"
+    given = {name: environment[name] for name in ("RANK", "WORLD_SIZE") if name in environment}
+    if not given:
+        return (0, 1), "shard='auto'"
+    try:
+        return (int(given["RANK"]), int(given["WORLD_SIZE"])), f"shard='auto' with {given}"
+    except (KeyError, ValueError):
+        raise ConfigError(
+            f"shard='auto' found {given} in the environment: both RANK and WORLD_SIZE must be whole numbers. Start "
+            "with torchrun, which sets them, or pass shard=(rank, world)"
+        ) from None
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
