@@ -93,7 +93,10 @@ def receive_descriptors(sock: socket.socket, count: int) -> list[int]:
     descriptors: list[int] = []
     while len(descriptors) < count:
         wanted = min(count - len(descriptors), _DESCRIPTORS_AT_ONCE)
-        data, received, _, _ = socket.recv_fds(sock, 1, wanted)
+        try:
+            data, received, _, _ = socket.recv_fds(sock, 1, wanted)
+        except ConnectionError:
+            data, received = b"", []
         descriptors += received
         if len(received) < wanted:
             for descriptor in descriptors:

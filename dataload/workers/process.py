@@ -154,7 +154,7 @@ class ProcessWorkers:
 
 def _pack_pipeline(pipeline: Pipeline) -> Payload:
     try:
-        return Payload(*wire.dump_by_value(pipeline))
+        packed = wire.dump_by_value(pipeline)
     except Exception as error:
         parts = {"the source": pipeline.source, "collate_fn": pipeline.collate}
         parts |= {f"transform {step}": step.transform for step in pipeline.steps}
@@ -163,6 +163,7 @@ def _pack_pipeline(pipeline: Pipeline) -> Payload:
             f"{culprit} cannot be sent to a worker process ({type(error).__name__}: {error}). Use worker='thread', or "
             "open files, locks and connections inside the function that uses them"
         ) from error
+    return Payload(*packed)
 
 
 def _travels(part: Any) -> bool:

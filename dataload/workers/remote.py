@@ -16,8 +16,8 @@ import threading
 import time
 import weakref
 from collections import OrderedDict
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from dataload.transport import wire
@@ -78,9 +78,7 @@ class RemoteWorker:
         self.working_on: int | None = None
         self.leaving = False
         _all.add(self)
-        # An error in sending says that the process is gone. What it had to do is sent to its replacement when the end
-        # of its socket is read, after the results that it may still have sent.
-        with suppress(OSError):
+        with self._or_hang_up():
             payload.send(self._sock)
         self._thread = threading.Thread(
             target=self._receive_all, args=(events,), name=f"dataload-receive-{number}", daemon=True
@@ -104,8 +102,20 @@ class RemoteWorker:
     def send(self, task: Task) -> None:
         """Send a task, and the slots that are free again."""
         self.tasks[task.number] = task
-        with suppress(OSError):
+        with self._or_hang_up():
             wire.send(self._sock, pickle.dumps((task.pack(), self.slots.freed())))
+
+    @contextmanager
+    def _or_hang_up(self) -> Iterator[None]:
+        """Give the process up where it cannot be sent something, mostly because it is gone.
+
+        What it had to do is sent to its replacement when the end of its socket is read, after the results that it may
+        still have sent.
+        """
+        try:
+            yield
+        except OSError:
+            self.hang_up()
 
     def _receive_all(self, events: queue.SimpleQueue[Event]) -> None:
         try:

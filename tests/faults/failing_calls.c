@@ -39,7 +39,14 @@ static int fails(const char *name) {
 
 CALL(int, memfd_create, (const char *name, unsigned flags), (name, flags), -1)
 CALL(int, ftruncate, (int fd, off_t size), (fd, size), -1)
-CALL(int, ftruncate64, (int fd, off64_t size), (fd, size), -1)
+/* What ftruncate is called where file sizes have 64 bits. */
+int ftruncate64(int fd, off64_t size) {
+    static int (*real)(int, off64_t);
+    if (!real)
+        real = (int (*)(int, off64_t))dlsym(RTLD_NEXT, "ftruncate64");
+    return fails("ftruncate") ? -1 : real(fd, size);
+}
+
 CALL(int, socketpair, (int domain, int type, int protocol, int *fds), (domain, type, protocol, fds), -1)
 CALL(int, pipe2, (int *fds, int flags), (fds, flags), -1)
 CALL(ssize_t, send, (int fd, const void *data, size_t size, int flags), (fd, data, size, flags), -1)

@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 
 # Far more than it takes: how fast a machine is decides nothing here.
-PATIENCE = 60
+PATIENCE = 240
 
 
 class Program:
@@ -55,7 +55,7 @@ class Program:
 
     def assert_nothing_is_left(self) -> None:
         """Fail unless its processes, files and shared memory are gone."""
-        _, alive = psutil.wait_procs(self.children, timeout=PATIENCE / 6)
+        _, alive = psutil.wait_procs(self.children, timeout=PATIENCE / 20)
         alive = [process for process in alive if process.status() != psutil.STATUS_ZOMBIE]
         assert not alive, f"still running: {alive}"
         assert not list(self.temporary.iterdir()), "temporary files are left"
