@@ -209,6 +209,9 @@ def open_groups(path: Path) -> Groups:
     if path.stat().st_size == 0:
         raise DecodeError(f"{str(path)!r} is empty (0 bytes)")
     try:
-        return opener(path)
-    except (pa.ArrowException, OSError, EOFError) as error:
+        opened = opener(path)
+        # Names are decoded when they are first asked for: here, where an error is said with the name of the file.
+        opened.schema.names  # noqa: B018
+    except (pa.ArrowException, OSError, EOFError, UnicodeDecodeError) as error:
         raise DecodeError(f"{str(path)!r} cannot be read as {path.suffix}: {error}") from None
+    return opened

@@ -64,6 +64,7 @@ class TableSource:
         self._groups = [(file, group) for file, group, _ in rows]
         self._ends = np.cumsum([n for *_, n in rows], dtype=np.int64)
         self._cache: OrderedDict[int, Any] = OrderedDict()
+        self._validated: set[int] = set()
         # Threads that miss the same group wait for one of them to read it, instead of each reading it.
         self._lock = threading.Lock()
 
@@ -96,10 +97,20 @@ class TableSource:
             places = np.flatnonzero(groups == group)
             first = self._ends[group - 1] if group else 0
             rows = self._read(int(group)).take(wanted[places] - first)
-            columns = {name: _values(rows.column(name)) for name in rows.column_names}
+            columns = {name: self._column(int(group), name, rows) for name in rows.column_names}
             for row, place in enumerate(places):
                 samples[place] = {name: values[row] for name, values in columns.items()}
         return samples
+
+    def _column(self, number: int, name: str, rows: Any) -> Any:
+        import pyarrow as pa
+
+        try:
+            return _values(rows.column(name))
+        except (pa.ArrowException, ValueError, OverflowError) as error:  # such as a date of the year 0
+            file, group = self._groups[number]
+            where = f"column {name!r} in row group {group} of {str(self._paths[file])!r}"
+            raise DecodeError(f"{where} has values that Python has none for: {error}") from None
 
     def _read(self, number: int) -> Any:
         import pyarrow as pa
@@ -109,7 +120,11 @@ class TableSource:
                 file, group = self._groups[number]
                 try:
                     table = self._files[file].read(group, self._columns)
-                except (pa.ArrowException, OSError) as error:
+                    if number not in self._validated:
+                        # What is damaged in a way that only shows here would crash the interpreter later.
+                        table.validate(full=True)
+                        self._validated.add(number)
+                except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
                     path = str(self._paths[file])
                     raise DecodeError(f"row group {group} of {path!r} cannot be read: {error}") from None
                 while len(self._cache) >= self._cache_groups:
