@@ -7,13 +7,14 @@ when the batch is made again, sample by sample.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from dataload.errors import BadSamples
 from dataload.keys import mix
 from dataload.memory import Allocator
 from dataload.samplers.base import IndexArray
+from dataload.samplers.sequential import SequentialSampler
 from dataload.sources.base import describe
 
 if TYPE_CHECKING:
@@ -113,8 +114,7 @@ def make_from_the_good(
         first = len(bad) - 1
         for other in _others(pipeline, epoch, index):
             if attempt(other):
-                for i in range(first, len(bad)):
-                    bad[i] = BadSample(**{**vars(bad[i]), "replaced_by": other})
+                bad[first:] = [replace(sample, replaced_by=other) for sample in bad[first:]]
                 break
         else:
             raise BadSamples(
@@ -126,8 +126,9 @@ def make_from_the_good(
 
 def _others(pipeline: Pipeline, epoch: int, index: int) -> list[int]:
     """Return which samples to try in the place of a bad one: the same in any worker and any run."""
-    length = len(pipeline.source)
-    return [mix("replace", pipeline.seed, epoch, index, i) % length for i in range(_MOST_TRIES)]
+    spares = pipeline.spares or SequentialSampler(len(pipeline.source))
+    places = [mix("replace", pipeline.seed, epoch, index, i) % len(spares) for i in range(_MOST_TRIES)]
+    return [int(spares.indices(epoch, place, place + 1)[0]) for place in places]
 
 
 def _text(error: Exception) -> str:

@@ -11,8 +11,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
+import numpy as np
+
 from dataload.errors import ConfigError
 from dataload.samplers.base import BatchSampler, IndexArray, Sampler
+from dataload.samplers.subset import SubsetSampler
 from dataload.sharding import ALONE, Shard
 
 # A sampler is asked for many batches at once, because a call costs far more than an index: 16 384 positions of a
@@ -37,6 +40,10 @@ class Plan(Protocol):
 
     def order_digest(self, epoch: int) -> str | None:
         """Return a fingerprint of the order if it is not a function of (seed, epoch) by construction."""
+        ...
+
+    def spares(self, epoch: int) -> Sampler:
+        """Return an order of the samples of this plan, and of no others, that can be sent to workers."""
         ...
 
 
@@ -115,6 +122,12 @@ class SizedBatches:
         own = getattr(self.sampler, "order_digest", None)
         return own(epoch) if own is not None else None
 
+    def spares(self, epoch: int) -> Sampler:
+        """Return the sampler, or what a foreign one gives in this epoch."""
+        if self.order_digest(epoch) is None:
+            return self.sampler
+        return _sorted(self.sampler.indices(epoch, 0, len(self.sampler)))
+
 
 @dataclass(frozen=True)
 class ListedBatches:
@@ -160,3 +173,11 @@ class ListedBatches:
         """Return a fingerprint of the order of `epoch` if the batch sampler is a foreign one."""
         own = getattr(self.sampler, "order_digest", None)
         return own(epoch) if own is not None else None
+
+    def spares(self, epoch: int) -> Sampler:
+        """Return the samples of this epoch."""
+        return _sorted(self.sampler.batches(epoch)[0])
+
+
+def _sorted(order: IndexArray) -> Sampler:
+    return SubsetSampler(np.unique(order), shuffle=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Any, Literal
 
 from dataload.arguments import check_options, make_plan
@@ -230,7 +231,11 @@ class Loader:
         if self._workers is None:
             # What "auto" has chosen once holds: the work is the same in every epoch.
             kind = self._choice.worker if self._choice else self.worker
-            workers = start_workers(kind, self.num_workers, self.pipeline, self._choices.append, self.max_retries)
+            pipeline = self.pipeline
+            if pipeline.on_error == "replace":
+                # Samples that the sampler leaves out, such as another part of a split, may not come in by this door.
+                pipeline = replace(pipeline, spares=self.plan.spares(self._epoch))
+            workers = start_workers(kind, self.num_workers, pipeline, self._choices.append, self.max_retries)
             # A finaliser ends them when the loader is forgotten, and at the exit of the interpreter.
             self._workers, self._end_workers = workers, weakref.finalize(self, workers.close)
         return self._workers

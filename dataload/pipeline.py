@@ -20,7 +20,7 @@ from dataload.collate import Collate, pad, stack
 from dataload.errors import ChainError
 from dataload.keys import generator
 from dataload.memory import Allocator, aligned_empty
-from dataload.samplers.base import IndexArray
+from dataload.samplers.base import IndexArray, Sampler
 from dataload.samples import Field, get_field, replace_field
 from dataload.sources.base import describe, fetch, fetch_stacked
 
@@ -56,6 +56,7 @@ class Pipeline:
         seed: of the random transforms.
         read_concurrency: how many samples each worker reads ahead at a time; 0 reads when a batch is made.
         on_error: what becomes of samples that cannot be made; see `Loader`.
+        spares: which samples may be put in the place of others; by default any of the source.
     """
 
     source: Any
@@ -64,6 +65,7 @@ class Pipeline:
     seed: int
     read_concurrency: int = 0
     on_error: OnError = "raise"
+    spares: Sampler | None = None
 
     def run(self, epoch: int, indices: IndexArray, alloc: Allocator = aligned_empty) -> Any:
         """Return the batch of these samples.
@@ -107,7 +109,7 @@ class Pipeline:
             samples = fetch(self.source, numbers) if samples is None else samples
             for field, steps in self._runs:
                 samples = self._apply(field, steps, samples, epoch, numbers)
-        return self.finish(samples, alloc)
+            return self.finish(samples, alloc)
 
     def sample(self, epoch: int, index: int) -> Any:
         """Return one sample as it goes into a batch."""

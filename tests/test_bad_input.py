@@ -5,7 +5,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 import traceback
 
 import numpy as np
@@ -20,9 +19,7 @@ from dataload.errors import (
     FieldError,
     NotPicklable,
     TransformError,
-    WorkerDied,
     WorkerError,
-    WorkerTimeout,
 )
 from dataload.transforms import DecodeAudio, LogMel
 
@@ -214,44 +211,6 @@ def test_a_pipeline_that_cannot_be_unpacked_in_the_worker_says_why():
     assert "unpacking the source" in text_of(caught.value)
 
 
-@pytest.mark.parametrize(
-    ("end", "message"),
-    [
-        (lambda: os._exit(3), "exited with code 3"),
-        (lambda: os.kill(os.getpid(), signal.SIGKILL), "ended by SIGKILL.*memory"),
-        (lambda: os.kill(os.getpid(), signal.SIGSEGV), "ended by SIGSEGV.*native library"),
-    ],
-)
-def test_a_worker_that_dies_at_every_try_is_reported_with_its_batch(end, message):
-    loader = Loader([0, 1, 2, 3], transforms=lambda x: end() if x == 2 else x, num_workers=2, worker="process")
-    got = []
-    with pytest.raises(WorkerDied, match=message) as caught:
-        for batch in loader:
-            got += batch.tolist()
-    assert got == [0, 1][: len(got)] and "batch 2 of epoch 0 (samples [2])" in str(caught.value)
-
-
-def test_a_worker_that_dies_once_is_replaced_and_no_sample_is_lost(tmp_path):
-    def die_once(value):
-        if value == 3 and not (tmp_path / "died").exists():
-            (tmp_path / "died").touch()
-            os._exit(1)
-        return value
-
-    with Loader(list(range(20)), transforms=die_once, batch_size=2, num_workers=2, worker="process") as loader:
-        assert np.concatenate(list(loader)).tolist() == list(range(20))
-
-
-@pytest.mark.parametrize("worker", ["thread", "process"])
-def test_a_hanging_transform_is_bounded_by_timeout(worker):
-    def hang(value):
-        time.sleep(1.5) if worker == "thread" else time.sleep(1000)
-        return value
-
-    with pytest.raises(WorkerTimeout, match=r"timeout=0\.5 s"):
-        list(Loader([1], transforms=hang, num_workers=1, worker=worker, timeout=0.5))
-
-
 INTERRUPTED = """
 import os, sys, threading, time
 from dataload import Loader
@@ -284,27 +243,3 @@ def test_ctrl_c_in_the_middle_of_an_epoch_ends_everything_without_a_word_from_th
     os.killpg(process.pid, signal.SIGINT)
     out, err = process.communicate(timeout=30)
     assert process.returncode == 7 and out == "interrupted [] []\n" and err == ""
-
-
-UNCLOSED = """
-import sys, time
-from dataload import Loader
-loader = Loader(range(1000), transforms=lambda x: time.sleep(0.005) or x, num_workers=2, worker={worker!r})
-iterator = iter(loader)
-next(iterator)
-{end}
-"""
-
-
-@pytest.mark.parametrize("worker", ["thread", "process"])
-@pytest.mark.parametrize(
-    ("end", "code"), [("pass", 0), ("raise SystemExit(5)", 5), ("import os, signal; os.kill(os.getpid(), 9)", -9)]
-)
-def test_the_end_of_the_interpreter_ends_the_workers(worker, end, code):
-    read, write = os.pipe()  # Held open by whoever is left: reading it ends when nobody is.
-    script = UNCLOSED.format(worker=worker, end=end)
-    result = subprocess.run([sys.executable, "-c", script], stdout=write, stderr=subprocess.PIPE, timeout=30)
-    os.close(write)
-    with os.fdopen(read) as pipe:
-        assert pipe.read() == ""
-    assert result.returncode == code and result.stderr == b""

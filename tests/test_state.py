@@ -161,3 +161,27 @@ def test_a_batch_sampler_resumes():
     take(loader, 2)
     other.load_state_dict(loader.state_dict())
     assert conformance.equal(list(other), whole[2:])
+
+
+def test_a_state_of_the_first_version_keeps_loading():
+    # As it was written by the first version of the format; never to be changed.
+    state = {
+        "version": 1,
+        "fingerprint": {
+            "source": "ArraySource[20]:77d395c34b4a475c",
+            "length": 20,
+            "sampler": "RandomSampler(length=20, seed=0)",
+            "order": None,
+        },
+        "seed": 0,
+        "epoch": 1,
+        "samples": 12,
+    }
+    loader = make()
+    loader.load_state_dict(state)
+    assert np.array_equal(joined(list(loader), "i"), joined(epoch(1), "i")[12:])
+
+
+def test_a_state_of_a_later_version_is_refused():
+    with pytest.raises(StateError, match="version 2, this dataload reads up to 1: install a newer dataload"):
+        make().load_state_dict({**make().state_dict(), "version": 2})

@@ -5,9 +5,10 @@ import numpy as np
 import pytest
 from faults import harm
 from streams import take
+from torch.utils.data import SubsetRandomSampler
 
-from dataload import Loader, RandomTransform
-from dataload.errors import BadSamples, WorkerDied
+from dataload import Loader, RandomTransform, SubsetSampler
+from dataload.errors import BadSamples, ConfigError, WorkerDied
 
 pytestmark = pytest.mark.usefixtures("leaves_nothing")
 BAD = (3, 7, 8, 21)
@@ -54,6 +55,23 @@ def test_replace_keeps_the_sizes_of_batches_and_all_other_samples():
             index = 4 * k + i
             assert int(row[0]) not in BAD
             assert (int(row[0]) == index) == (index not in BAD)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"sampler": SubsetSampler(range(15), seed=1)},
+        {"sampler": SubsetRandomSampler(range(15))},
+        {"batch_sampler": [range(5), range(5, 15)], "batch_size": 1},
+    ],
+    ids=["subset", "torch", "batch sampler"],
+)
+def test_a_replacement_is_never_a_sample_that_the_sampler_leaves_out(options):
+    for epoch in range(10):
+        batches = loader(on_error="replace", **options)
+        batches.set_epoch(epoch)
+        found = values(batches)
+        assert len(found) == 15 and max(found) < 15
 
 
 @pytest.mark.parametrize("on_error", ["skip", "replace"])
@@ -146,3 +164,17 @@ def test_samples_that_crash_the_interpreter_cost_a_worker_and_not_the_run(on_err
 def test_by_default_such_a_sample_ends_the_run():
     with pytest.raises(WorkerDied, match="SIGSEGV"):
         list(loader(transforms=[harm.Fragile((), (5,))], on_error="raise", num_workers=1, worker="process"))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"on_error": "ignore"}, "on_error='ignore' must be one of 'raise', 'skip', 'replace'"),
+        ({"on_error": "raise", "max_errors": 3}, "max_errors goes with on_error='skip' or 'replace'"),
+        ({"max_errors": -1}, "max_errors=-1 must be a whole number from 0 up"),
+        ({"max_retries": 1.5}, "max_retries=1.5 must be a whole number from 0 up"),
+    ],
+)
+def test_arguments_that_cannot_work_are_refused(options, message):
+    with pytest.raises(ConfigError, match=message):
+        loader(**options)
