@@ -135,6 +135,7 @@ def test_a_stopped_worker_is_found_by_the_timeout(tmp_path):
 
 @pytest.mark.parametrize("worker", ["thread", "process"])
 def test_a_hanging_worker_is_found_by_the_timeout_and_says_where_it_is(worker):
+    harm.told.clear()
     batches = loader(harm.hang_until_told, num_workers=2, worker=worker, timeout=1)
     try:
         with pytest.raises(WorkerTimeout) as caught:
