@@ -1,12 +1,12 @@
 """dataload: one source/sampler/loader core that feeds torch or TensorFlow the same batches."""
 
 from dataload import errors
-from dataload.chain import Chain, RandomTransform
+from dataload.chain import Chain, RandomBatchTransform, RandomTransform
 from dataload.collate import pad, stack
 from dataload.iteration import LoaderStats
 from dataload.loader import Loader
 from dataload.samplers import RandomSampler, Sampler, SequentialSampler
-from dataload.sources import ArraySource, FileSource, Source, TableSource
+from dataload.sources import ArraySource, FileSource, Segment, SegmentSource, Source, TableSource
 
 __version__ = "0.1.0"
 
@@ -16,9 +16,12 @@ __all__ = [
     "FileSource",
     "Loader",
     "LoaderStats",
+    "RandomBatchTransform",
     "RandomSampler",
     "RandomTransform",
     "Sampler",
+    "Segment",
+    "SegmentSource",
     "SequentialSampler",
     "Source",
     "TableSource",

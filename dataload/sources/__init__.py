@@ -3,6 +3,7 @@
 from dataload.sources.array import ArraySource
 from dataload.sources.base import Source
 from dataload.sources.files import FileSource
+from dataload.sources.segments import Segment, SegmentSource
 from dataload.sources.table import TableSource
 
-__all__ = ["ArraySource", "FileSource", "Source", "TableSource"]
+__all__ = ["ArraySource", "FileSource", "Segment", "SegmentSource", "Source", "TableSource"]
