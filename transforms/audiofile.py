@@ -70,7 +70,7 @@ def read_part(file: Any, choose: Choose) -> tuple[Float32, int, str]:
     """Decode a stretch of a file, equal to the bit to the same stretch of the whole file decoded.
 
     Of WAV, FLAC and the other formats in which libsndfile seeks exactly, only the stretch is read, so that damage
-    elsewhere goes unnoticed. Of Opus and MP3 see `sndfile.read_part`.
+    elsewhere goes unnoticed. Of Opus, Vorbis and MP3 see `sndfile.read_part`.
 
     Args:
         file: as for `read_audio`.

@@ -32,10 +32,10 @@ class DecodeAudio(Printed):
     estimates it to go, which may be too short: convert such files.)
 
     With an offset or a duration, and of a `Segment`, only that stretch is read, equal to the bit to the same stretch of
-    the whole file decoded: of WAV, FLAC and Vorbis nothing else is touched. Opus and MP3 have no exact seeks: up to a
-    minute they are decoded whole and cut; of longer ones blocks of a minute are decoded, which differ from the whole
-    file decoded by little, and never from one read to the next. A stretch is resampled by itself: its first and last
-    5 ms or so differ from those of the whole file resampled and cut.
+    the whole file decoded: of WAV and FLAC nothing else is touched. In Opus, Vorbis and MP3 seeks are not exact: below
+    two minutes they are decoded whole and cut; of longer ones blocks of a minute are decoded, which differ from the
+    whole file decoded by little, and never from one read to the next. A stretch is resampled by itself: its first and
+    last 20 ms differ from those of the whole file resampled and cut.
 
     Args:
         sample_rate: in Hz, of the output; files with another rate are resampled (soxr, HQ).

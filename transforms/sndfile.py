@@ -27,9 +27,11 @@ _BLOCK = 1 << 20
 # damaged header cannot ask for more than the file decodes to. Little more than silence is packed so tightly.
 _PLAUSIBLE = 16
 # Where every sample, or a part that stands by itself, can be found from its number. FLAC is among these by its subtype.
-_SEEKABLE = ("PCM_S8", "PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE", "ULAW", "ALAW", "VORBIS")
-# What a decoder of these gives after a seek depends on what it heard before, and nears the same within this time.
-_DRIFTING = ("OPUS", "MPEG_LAYER_I", "MPEG_LAYER_II", "MPEG_LAYER_III")
+_SEEKABLE = ("PCM_S8", "PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE", "ULAW", "ALAW")
+# What a decoder of these gives after a seek depends on what it heard before, and nears the same within this time. In
+# Vorbis a seek into the last page of the file, of a few seconds, misses by up to a thousand samples (libsndfile issue
+# 885), so the last block is never shorter than a whole one.
+_DRIFTING = ("OPUS", "VORBIS", "MPEG_LAYER_I", "MPEG_LAYER_II", "MPEG_LAYER_III")
 _LEAD_SECONDS = 1
 _BLOCK_SECONDS = 60
 
@@ -65,10 +67,11 @@ def read_part(
     """Decode a stretch of a file.
 
     It equals the same stretch of the whole file decoded, and only it is read, where libsndfile seeks exactly. Where
-    that is not known, or where the file does not say how long it is, the whole is decoded and cut. In Opus and MP3,
-    whose decoders do not seek exactly, that is done too up to a minute of sound. Longer ones are taken for a row of
-    blocks of a minute, each decoded from a second before its start on, so that a stretch depends on the file and on
-    nothing else; from the whole file decoded it may differ by little. The last few blocks are kept.
+    that is not known, or where the file does not say how long it is, the whole is decoded and cut. In Opus, Vorbis and
+    MP3, in which seeks are not exact, that is done too below two minutes of sound. Longer ones are taken for a row of
+    blocks of a minute, and what is left over at the end of the last, each decoded from a second before its start on: a
+    stretch depends on the file and on nothing else, and differs from the whole file decoded by little. The blocks that
+    were read last are kept.
 
     Args:
         name, file, size, start: as in `read`.
@@ -82,9 +85,8 @@ def read_part(
     """
     with _open(name, file, size, start) as sound:
         rate, frames = sound.samplerate, sound.frames
-        if sound.subtype in _DRIFTING and _BLOCK_SECONDS * rate < frames < _UNKNOWN:
-            first, stop = _bounds(choose(frames, rate), frames)
-            return _from_blocks(file, first, stop, rate, sound.channels), rate
+        if sound.subtype in _DRIFTING and 2 * _BLOCK_SECONDS * rate <= frames < _UNKNOWN:
+            return _from_blocks(file, sound, *_bounds(choose(frames, rate), frames)), rate
         if sound.subtype not in _SEEKABLE or not 0 < frames < _UNKNOWN:
             whole = _whole(name, sound, size)
             first, stop = _bounds(choose(len(whole), rate), len(whole))
@@ -144,33 +146,36 @@ def _bounds(chosen: tuple[int, int], frames: int) -> tuple[int, int]:
     return first, min(first + chosen[1], frames)
 
 
-def _from_blocks(file: str | BinaryIO, first: int, stop: int, rate: int, channels: int) -> Float32:
-    length = _BLOCK_SECONDS * rate
-    parts = [np.empty((0, channels), np.float32)]
-    for number in range(first // length, -(-stop // length)):
+def _from_blocks(file: str | BinaryIO, sound: Any, first: int, stop: int) -> Float32:
+    length = _BLOCK_SECONDS * sound.samplerate
+    last = sound.frames // length - 1
+    parts = [np.empty((0, sound.channels), np.float32)]
+    for number in range(min(first // length, last), min((stop - 1) // length, last) + 1):
+        frames = sound.frames - last * length if number == last else length
         if isinstance(file, str):
             # A file that was written anew is another one.
             found = os.stat(file)  # noqa: PTH116
-            block = _kept_block(file, found.st_mtime_ns, found.st_size, number)
+            block = _kept_block(file, found.st_mtime_ns, found.st_size, number, frames)
         else:
             file.seek(0)
-            block = _block(file, number)
+            block = _block(file, number, frames)
         begin = number * length
         parts.append(block[max(0, first - begin) : max(0, stop - begin)])
     return np.concatenate(parts)
 
 
 @lru_cache(maxsize=8)
-def _kept_block(path: str, changed: int, size: int, number: int) -> Float32:
-    return _block(path, number)
+def _kept_block(path: str, changed: int, size: int, number: int, frames: int) -> Float32:
+    return _block(path, number, frames)
 
 
-def _block(file: str | BinaryIO, number: int) -> Float32:
+def _block(file: str | BinaryIO, number: int, frames: int) -> Float32:
+    """Return so many frames from the start of a block on."""
     with _Stream(file) as sound:
-        length, lead = _BLOCK_SECONDS * sound.samplerate, min(number, _LEAD_SECONDS) * sound.samplerate
+        lead = min(number, _LEAD_SECONDS) * sound.samplerate
         if number:
-            sound.seek(number * length - lead)
-        samples: Float32 = sound.read(out=np.empty((lead + length, sound.channels), np.float32))
+            sound.seek(number * _BLOCK_SECONDS * sound.samplerate - lead)
+        samples: Float32 = sound.read(out=np.empty((lead + frames, sound.channels), np.float32))
         return samples[lead:]
 
 
