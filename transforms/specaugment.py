@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from dataload.chain import RandomTransform, Spec
 from dataload.errors import ChainError, ConfigError, TransformError
+from dataload.memory import reused_empty
 from dataload.transforms.checks import (
     Float32,
     Printed,
@@ -163,8 +164,10 @@ def _warp(features: Float32, most: int, rng: np.random.Generator) -> Float32:
     place = np.interp(np.arange(frames), (0, target, frames - 1), (0, centre, frames - 1))
     before = np.minimum(place.astype(np.int64), frames - 2)
     weight = (place - before).astype(np.float32)[:, np.newaxis]
-    out: Float32 = np.take(features, before + 1, axis=-2)
-    lower = np.take(features, before, axis=-2)
+    # Told where to write, numpy checks the places unless it may clip them; none is outside.
+    out, lower = (reused_empty(features.shape, np.float32) for _ in range(2))
+    np.take(features, before + 1, axis=-2, out=out, mode="clip")
+    np.take(features, before, axis=-2, out=lower, mode="clip")
     out -= lower
     out *= weight
     out += lower

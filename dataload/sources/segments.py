@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +20,7 @@ from dataload.sources.base import check_source, describe, fetch, fingerprint
 
 # libsndfile's figure for a length that it does not know is the largest there is.
 _UNKNOWN = 1 << 62
+_AT_A_TIME = 256
 # Seconds times rates are rarely whole in binary: a count of hops is taken for the whole number that it all but is.
 _ROUNDING = 1e-6
 
@@ -84,7 +85,7 @@ class SegmentSource:
         self._hop = self._window if hop is None else _seconds("hop", hop)
         self._field = field
         self._drop_last = drop_last
-        lengths = [_length(self._path(number, sample)) for number, sample in enumerate(fetch(files, range(len(files))))]
+        lengths = [_length(path) for path in self._paths()]
         self._frames = np.array([frames for frames, _ in lengths], np.int64)
         self._rates = np.array([rate for _, rate in lengths], np.int64)
         self._ends = np.cumsum(self._counts())
@@ -93,6 +94,13 @@ class SegmentSource:
                 f"no file of {describe(files)} is as long as a window of {window} s: take a shorter window, "
                 "or drop_last=False"
             )
+
+    def _paths(self) -> Iterator[str]:
+        # Some at a time: a sample may hold more than its path.
+        for start in range(0, len(self._files), _AT_A_TIME):
+            numbers = range(start, min(start + _AT_A_TIME, len(self._files)))
+            for number, sample in zip(numbers, fetch(self._files, numbers), strict=True):
+                yield self._path(number, sample)
 
     def _counts(self) -> Any:
         """Return how many windows each file has: (files,) int64."""
