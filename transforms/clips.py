@@ -60,9 +60,9 @@ class Clips:
             samples, rate, name = read_part(sample, anywhere)
             clip = as_waveform(samples, rate, name, self.sample_rate, mono=True)
         else:
-            clip = self._whole(sample)
-            start, count = anywhere(clip.shape[-1], self.sample_rate)
-            clip = clip[..., start : start + count]
+            whole = self._whole(sample) if isinstance(sample, Segment) else np.atleast_1d(sample)
+            start, count = anywhere(whole.shape[-1], self.sample_rate)
+            clip = as_sound(self.owner, whole[..., start : start + count])
             clip = clip if clip.ndim == 1 else clip.mean(axis=0)
         return clip[:length] if len(clip) >= length else np.resize(clip, length)
 

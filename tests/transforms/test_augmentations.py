@@ -2,20 +2,24 @@
 
 import concurrent.futures
 
+import conformance
 import numpy as np
 import pytest
 import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dataload import FileSource, Loader
 from dataload.chain import Chain, RandomTransform, Spec
 from dataload.errors import ChainError, TransformError
 from dataload.keys import generator
 from dataload.transforms import (
     AddNoise,
     Clipping,
+    DecodeAudio,
     Gain,
     HighPass,
+    LogMel,
     LowPass,
     OneOf,
     PitchShift,
@@ -29,6 +33,7 @@ from dataload.transforms import (
     SpeedPerturb,
     TempoPerturb,
     TimeShift,
+    TrimSilence,
 )
 
 _rng = np.random.default_rng(0)
@@ -71,7 +76,9 @@ def value_for(wave):
 
 
 def all_of(cases):
-    return pytest.mark.parametrize(("transform", "distinct"), cases, ids=lambda case: type(case).__name__)
+    return pytest.mark.parametrize(
+        ("transform", "distinct"), cases, ids=[type(transform).__name__ for transform, _ in cases]
+    )
 
 
 @all_of(WAVES + FEATURES + CROPS)
@@ -191,3 +198,33 @@ def test_random_segments_are_keyed_too(tmp_path, wave):
     results = [read(tmp_path / "a.wav", generator(0, 0, index)).tobytes() for index in range(20)]
     assert results == [read(tmp_path / "a.wav", generator(0, 0, index)).tobytes() for index in range(20)]
     assert len(set(results)) >= 18
+
+
+@pytest.fixture(scope="module")
+def recordings(tmp_path_factory, wave):
+    folder = tmp_path_factory.mktemp("recordings")
+    for i in range(11):
+        soundfile.write(folder / f"{i:02}.wav", wave[: 6_000 - 300 * i], 8_000, subtype="FLOAT")
+    return folder
+
+
+def loader_of(folder, **options):
+    files = FileSource(folder, "*.wav")
+    every = [transform for transform, _ in WAVES]
+    noise, room = AddNoise(source=files, sample_rate=8_000), RoomImpulse(files, 8_000)
+    chains = {
+        "all": [DecodeAudio(8_000), *every, noise, room, LogMel(8_000), SpecAugment.policy("SM")],
+        "read": [RandomSegment(8_000, 0.3), PitchShift(8_000), LogMel(8_000)],
+        "some": [DecodeAudio(8_000), SomeOf(every, (1, 4)), TrimSilence(8_000), RandomCrop(2_000)],
+    }
+    fields = dict.fromkeys(chains, str)
+    return Loader(FileSource(folder, "*.wav", **fields), transforms=chains, batch_size=4, shuffle=True, **options)
+
+
+@pytest.mark.parametrize(("worker", "num_workers"), [("thread", 2), ("process", 2)])
+def test_a_loader_makes_the_same_bits_with_any_workers(recordings, worker, num_workers):
+    alone = loader_of(recordings)
+    with loader_of(recordings, worker=worker, num_workers=num_workers) as together:
+        for _ in range(2):
+            for a, b in zip(alone, together, strict=True):
+                assert conformance.equal(a, b)
