@@ -13,16 +13,17 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dataload.errors import ConfigError, DecodeError, SourceError, SourceNotFound
 from dataload.samples import Field, field_names, get_field, replace_field
 from dataload.sources.base import check_source, describe, fetch, fingerprint
 
+Int64Array = NDArray[np.int64]
+
 # libsndfile's figure for a length that it does not know is the largest there is.
 _UNKNOWN = 1 << 62
 _AT_A_TIME = 256
-# Seconds times rates are rarely whole in binary: a count of hops is taken for the whole number that it all but is.
-_ROUNDING = 1e-6
 
 
 @dataclass(frozen=True)
@@ -102,21 +103,31 @@ class SegmentSource:
             for number, sample in zip(numbers, fetch(self._files, numbers), strict=True):
                 yield self._path(number, sample)
 
-    def _counts(self) -> Any:
+    def _counts(self) -> Int64Array:
         """Return how many windows each file has: (files,) int64."""
-        # In frames, as the reader counts them, so that rounding can neither lose a window nor make an empty one.
-        window = np.rint(self._window * self._rates)
-        hop = self._hop * self._rates
-        for name, seconds, frames in (("window", self._window, window), ("hop", self._hop, np.rint(hop))):
+        window = np.rint(self._window * self._rates).astype(np.int64)
+        hop = np.rint(self._hop * self._rates)
+        for name, seconds, frames in (("window", self._window, window), ("hop", self._hop, hop)):
             if not frames.all():
                 raise ConfigError(f"{name}={seconds} s is shorter than a sample at {self._rates.min()} Hz")
-        behind_first = (self._frames - window) / hop
+        behind_first = self._frames - window
         if self._drop_last:
-            return np.floor(np.maximum(behind_first, -1) + _ROUNDING).astype(np.int64) + 1
+            return self._windows_before(behind_first + 1)
         # Where there are gaps between the windows, the one that would reach the end may begin behind it.
-        begun = np.ceil((self._frames - 0.5) / hop)
-        reaching = np.ceil(np.maximum(behind_first, 0) - _ROUNDING) + 1
-        return np.maximum(np.minimum(begun, reaching), 0).astype(np.int64)
+        counts: Int64Array = np.minimum(self._windows_before(behind_first) + 1, self._windows_before(self._frames))
+        return counts
+
+    def _windows_before(self, frames: Int64Array) -> Int64Array:
+        """Return how many windows of each file begin before a frame, counted as a reader does, rounding included."""
+
+        def begins(number: Int64Array) -> Int64Array:
+            return np.rint(number * self._hop * self._rates).astype(np.int64)
+
+        # Seconds times rates are rarely whole in binary, so that an estimate may be one too many or too few.
+        number: Int64Array = np.maximum(0, np.ceil((frames - 0.5) / (self._hop * self._rates))).astype(np.int64)
+        number -= (number > 0) & (begins(number - 1) >= frames)
+        number += begins(number) < frames
+        return number
 
     def __len__(self) -> int:
         return int(self._ends[-1]) if len(self._ends) else 0
