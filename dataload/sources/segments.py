@@ -121,7 +121,8 @@ class SegmentSource:
         """Return how many windows of each file begin before a frame, counted as a reader does, rounding included."""
 
         def begins(number: Int64Array) -> Int64Array:
-            return np.rint(number * self._hop * self._rates).astype(np.int64)
+            begun: Int64Array = np.rint(number * self._hop * self._rates).astype(np.int64)
+            return begun
 
         # Seconds times rates are rarely whole in binary, so that an estimate may be one too many or too few.
         number: Int64Array = np.maximum(0, np.ceil((frames - 0.5) / (self._hop * self._rates))).astype(np.int64)
