@@ -121,3 +121,19 @@ def test_numbers_that_cannot_work_are_refused_by_name(make, message):
     with pytest.raises(ConfigError) as caught:
         make()
     assert message in str(caught.value)
+
+
+@pytest.mark.parametrize("factor", [0.8, 0.9, 1.1, 1.3])
+@pytest.mark.parametrize("hertz", [85, 115, 180, 260])
+def test_a_steady_voice_stays_steady_at_another_tempo(hertz, factor):
+    orders = np.arange(1, 7_000 // hertz)
+    x = np.cos(2 * np.pi * hertz * np.outer(np.arange(3 * RATE) / RATE, orders) + orders**2) @ (1 / orders)
+    out = TempoPerturb(RATE, (factor,))(0.3 * x / np.abs(x).max(), RNG(0))
+    # What of any 40 ms is no harmonic of the voice was added where stretches were joined, half a sample off at most.
+    frame = RATE // 25
+    angles = 2 * np.pi * hertz * np.outer(np.arange(frame) / RATE, orders)
+    basis, _ = np.linalg.qr(np.concatenate([np.cos(angles), np.sin(angles)], axis=1))
+    frames = out[RATE // 4 : -RATE // 4]
+    frames = frames[: len(frames) // frame * frame].reshape(-1, frame)
+    rest = frames - frames @ basis @ basis.T
+    assert np.all(np.sum(rest**2, axis=1) < 1e-2 * np.sum(frames**2, axis=1))
