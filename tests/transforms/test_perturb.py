@@ -123,11 +123,11 @@ def test_numbers_that_cannot_work_are_refused_by_name(make, message):
     assert message in str(caught.value)
 
 
-@pytest.mark.parametrize("factor", [0.8, 0.9, 1.1, 1.3])
-@pytest.mark.parametrize("hertz", [85, 115, 180, 260])
+@pytest.mark.parametrize("factor", [0.9, 1.3])
+@pytest.mark.parametrize("hertz", [85, 180])
 def test_a_steady_voice_stays_steady_at_another_tempo(hertz, factor):
     orders = np.arange(1, 7_000 // hertz)
-    x = np.cos(2 * np.pi * hertz * np.outer(np.arange(3 * RATE) / RATE, orders) + orders**2) @ (1 / orders)
+    x = np.cos(2 * np.pi * hertz * np.outer(np.arange(2 * RATE) / RATE, orders) + orders**2) @ (1 / orders)
     out = TempoPerturb(RATE, (factor,))(0.3 * x / np.abs(x).max(), RNG(0))
     # What of any 40 ms is no harmonic of the voice was added where stretches were joined, half a sample off at most.
     frame = RATE // 25
