@@ -70,8 +70,8 @@ def read_part(
     that is not known, or where the file does not say how long it is, the whole is decoded and cut. In Opus, Vorbis and
     MP3, in which seeks are not exact, that is done too below two minutes of sound. Longer ones are taken for a row of
     blocks of a minute, and what is left over at the end of the last, each decoded from a second before its start on: a
-    stretch depends on the file and on nothing else, and differs from the whole file decoded by little. The blocks that
-    were read last are kept.
+    stretch depends on the file and on nothing else, and differs from the whole file decoded by rounding, in Opus by the
+    noise that the decoder fills in. The blocks that were read last are kept.
 
     Args:
         name, file, size, start: as in `read`.

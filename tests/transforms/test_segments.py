@@ -164,7 +164,7 @@ def test_long_files_without_exact_seeks_are_read_in_blocks_that_are_always_the_s
     for (offset, duration), part in zip(stretches, parts, strict=True):
         expected = whole[round(offset * RATE) : round((offset + duration) * RATE)]
         assert part.shape == expected.shape
-        np.testing.assert_allclose(part, expected, atol=5e-3)
+        np.testing.assert_allclose(part, expected, atol=2e-2 if subtype == "OPUS" else 1e-6)
     np.testing.assert_array_equal(parts[0], whole[: 10 * RATE])
     # In another order, with nothing kept from before, and from bytes.
     sndfile._kept_block.cache_clear()
