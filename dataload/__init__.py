@@ -2,7 +2,7 @@
 
 from dataload import errors
 from dataload.bad_samples import BadSample
-from dataload.chain import Chain, RandomTransform
+from dataload.chain import Chain, RandomBatchTransform, RandomTransform
 from dataload.collate import pad, stack
 from dataload.iteration import LoaderStats
 from dataload.loader import Loader
@@ -16,7 +16,7 @@ from dataload.samplers import (
     SubsetSampler,
     WeightedSampler,
 )
-from dataload.sources import ArraySource, ConcatSource, FileSource, Source, TableSource
+from dataload.sources import ArraySource, ConcatSource, FileSource, Segment, SegmentSource, Source, TableSource
 
 __version__ = "0.1.0"
 
@@ -31,9 +31,12 @@ __all__ = [
     "Loader",
     "LoaderStats",
     "MixtureSampler",
+    "RandomBatchTransform",
     "RandomSampler",
     "RandomTransform",
     "Sampler",
+    "Segment",
+    "SegmentSource",
     "SequentialSampler",
     "Source",
     "SubsetSampler",

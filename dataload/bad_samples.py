@@ -121,7 +121,7 @@ def make_from_the_good(
                 f"sample {index} could not be made, and neither could the {_MOST_TRIES} others that were tried in its "
                 f"place. The last of them: {bad[-1].sample}: {bad[-1].error}"
             )
-    return (pipeline.finish(samples, alloc) if samples else EMPTY), bad
+    return (pipeline.finish(samples, epoch, indices, alloc) if samples else EMPTY), bad
 
 
 def _others(pipeline: Pipeline, epoch: int, index: int) -> list[int]:

@@ -71,9 +71,28 @@ class RandomTransform(ABC):
         """Return the transformed value."""
 
 
+class RandomBatchTransform(ABC):
+    """Base of the random transforms that work on a whole collated batch: called as `transform(batch, rng)`.
+
+    They stand at the top level of a Loader's `transforms`, behind all others, and run after the collate function.
+    `rng` is made anew for every batch from (seed, epoch, the indices of the batch in their order, position among the
+    transforms of this kind), so a batch is the same whichever worker makes it, and again after a resume. What is
+    changed in place stays in the memory that the consumer will see; a subclass whose `__call__` has a parameter
+    `alloc` is told there where to write new arrays.
+
+    >>> class Shuffle(RandomBatchTransform):
+    ...     def __call__(self, batch, rng):
+    ...         return rng.permutation(batch)
+    """
+
+    @abstractmethod
+    def __call__(self, batch: Any, rng: np.random.Generator) -> Any:
+        """Return the transformed batch."""
+
+
 def name_of(transform: Transform) -> str:
     """Return a transform's name for messages: the repr of the library's own, the plain name of a function."""
-    if isinstance(transform, SpecTransform | RandomTransform):
+    if isinstance(transform, SpecTransform | RandomTransform | RandomBatchTransform):
         return repr(transform)
     return getattr(transform, "__qualname__", None) or repr(transform)
 
@@ -112,9 +131,14 @@ class Chain:
         spec = Spec()
         for i, transform in enumerate(steps):
             if isinstance(transform, type) and (
-                hasattr(transform, "output_spec") or issubclass(transform, RandomTransform)
+                hasattr(transform, "output_spec") or issubclass(transform, RandomTransform | RandomBatchTransform)
             ):
                 raise ChainError(f"transform {i} is the class {transform.__name__}: write {transform.__name__}(...)")
+            if isinstance(transform, RandomBatchTransform):
+                raise ChainError(
+                    f"{name_of(transform)} works on whole batches: put it at the end of a Loader's transforms, "
+                    "transforms=[{...}, " + f"{type(transform).__name__}(...)]"
+                )
             if not callable(transform):
                 raise ChainError(f"transform {i} is {transform!r}, which is not callable")
             try:
@@ -126,16 +150,21 @@ class Chain:
         object.__setattr__(self, "spec", spec)
 
     def __call__(self, value: Any, rng: np.random.Generator | None = None) -> Any:
-        for transform in self.transforms:
-            if isinstance(transform, RandomTransform):
-                if rng is None:
-                    raise ChainError(
-                        f"{name_of(transform)} is random: call the chain with rng=numpy.random.default_rng(seed)"
-                    )
-                value = transform(value, rng)
-            else:
-                value = transform(value)
-        return value
+        return apply(self.transforms, value, rng)
 
     def __len__(self) -> int:
         return len(self.transforms)
+
+
+def apply(transforms: Sequence[Transform], value: Any, rng: np.random.Generator | None) -> Any:
+    """Return what the transforms make of a value one after the other; the random ones are given `rng`."""
+    for transform in transforms:
+        if isinstance(transform, RandomTransform):
+            if rng is None:
+                raise ChainError(
+                    f"{name_of(transform)} is random: call the chain with rng=numpy.random.default_rng(seed)"
+                )
+            value = transform(value, rng)
+        else:
+            value = transform(value)
+    return value

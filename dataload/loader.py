@@ -30,7 +30,8 @@ class Loader:
 
     Args:
         source: anything with `__len__` and `__getitem__`.
-        transforms: a callable on the sample, a dict of field to callable or list of callables, or a list of these.
+        transforms: a callable on the sample, a dict of field to callable or list of callables, or a list of these; at
+            its end there may be `RandomBatchTransform`s, which work on the batch.
         batch_size: samples in a batch.
         shuffle: whether the order is random, another one in each epoch.
         sampler: the order: a `Sampler`, or any iterable of indices (read once per epoch). Excludes shuffle.

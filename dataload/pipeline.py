@@ -6,6 +6,7 @@ no workers; every kind of worker runs the same pipeline, so all of them make the
 
 from __future__ import annotations
 
+import hashlib
 import inspect
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -15,7 +16,7 @@ from typing import Any
 
 from dataload.bad_samples import BadSample, Careful, OnError, make_from_the_good
 from dataload.blas import single_threaded_blas
-from dataload.chain import BatchTransform, Chain, RandomTransform, Transform, name_of
+from dataload.chain import BatchTransform, Chain, RandomBatchTransform, RandomTransform, Transform, name_of
 from dataload.collate import Collate, pad, stack
 from dataload.errors import ChainError
 from dataload.keys import generator
@@ -109,7 +110,7 @@ class Pipeline:
             samples = fetch(self.source, numbers) if samples is None else samples
             for field, steps in self._runs:
                 samples = self._apply(field, steps, samples, epoch, numbers)
-            return self.finish(samples, alloc)
+            return self.finish(samples, epoch, indices, alloc)
 
     def sample(self, epoch: int, index: int) -> Any:
         """Return one sample as it goes into a batch."""
@@ -123,25 +124,41 @@ class Pipeline:
                     sample = replace_field(sample, field, self._one_sample(steps, value, epoch, index))
         return sample
 
-    def finish(self, samples: list[Any], alloc: Allocator) -> Any:
-        """Return the batch of samples that have been through the transforms."""
+    def finish(self, samples: list[Any], epoch: int, indices: IndexArray, alloc: Allocator) -> Any:
+        """Return the batch of samples that have been through the transforms, of those asked for."""
         with single_threaded_blas:
-            if self._takes_alloc:
-                return self.collate(samples, alloc=alloc)
-            return self.collate(samples)
+            batch = self.collate(samples, alloc=alloc) if self._takes_alloc else self.collate(samples)
+            return self._apply_to_batch(batch, epoch, indices, alloc)
 
     @cached_property
     def _runs(self) -> list[tuple[Field | None, tuple[Step, ...]]]:
         """Consecutive steps on the same field, which is taken out of the samples once for all of them."""
-        groups = itertools.groupby(self.steps, key=lambda step: step.field)
-        return [(field, tuple(steps)) for field, steps in groups]
+        steps = (step for step in self.steps if not isinstance(step.transform, RandomBatchTransform))
+        return [(field, tuple(group)) for field, group in itertools.groupby(steps, key=lambda step: step.field)]
 
     @cached_property
     def _takes_alloc(self) -> bool:
-        try:
-            return "alloc" in inspect.signature(self.collate).parameters
-        except (TypeError, ValueError):  # Callables in C have no signature, and no allocator to take.
-            return False
+        return _takes_alloc(self.collate)
+
+    @cached_property
+    def _batch_steps(self) -> list[tuple[Step, bool]]:
+        """The steps on the whole batch, each with whether it is told where to write."""
+        steps = (step for step in self.steps if isinstance(step.transform, RandomBatchTransform))
+        return [(step, _takes_alloc(step.transform)) for step in steps]
+
+    def _apply_to_batch(self, batch: Any, epoch: int, indices: IndexArray, alloc: Allocator) -> Any:
+        if not self._batch_steps:
+            return batch
+        # The same samples in another order make another batch.
+        digest = hashlib.blake2b(indices.astype("<i8").tobytes(), digest_size=16).hexdigest()
+        for step, takes_alloc in self._batch_steps:
+            rng = generator(self.seed, epoch, "batch", digest, step.position)
+            try:
+                batch = step.transform(batch, rng, alloc=alloc) if takes_alloc else step.transform(batch, rng)
+            except Exception as error:
+                error.add_note(f"in transform {step}, on the batch of samples {indices.tolist()}")
+                raise
+        return batch
 
     def _apply(
         self, field: Field | None, steps: tuple[Step, ...], samples: list[Any], epoch: int, indices: Sequence[int]
@@ -197,6 +214,13 @@ class Pipeline:
         return results
 
 
+def _takes_alloc(function: Any) -> bool:
+    try:
+        return "alloc" in inspect.signature(function).parameters
+    except (TypeError, ValueError):  # Callables in C have no signature, and no allocator to take.
+        return False
+
+
 def _does_batches(step: Step) -> bool:
     return isinstance(step.transform, BatchTransform) and not isinstance(step.transform, RandomTransform)
 
@@ -205,7 +229,8 @@ def make_steps(transforms: Transforms) -> tuple[tuple[Step, ...], frozenset[Fiel
     """Put the transforms of a Loader in a row, and find which fields they leave with varying lengths.
 
     Args:
-        transforms: a callable on the sample, a dict of field to callable or list of them, or a list of these.
+        transforms: a callable on the sample, a dict of field to callable or list of them, or a list of these; behind
+            them RandomBatchTransforms, which work on the batch.
 
     Returns:
         The steps, and the fields to be padded (None: every array, because the sample as a whole was made by a chain
@@ -217,7 +242,17 @@ def make_steps(transforms: Transforms) -> tuple[tuple[Step, ...], frozenset[Fiel
     parts = [] if transforms is None else list(transforms) if isinstance(transforms, list | tuple) else [transforms]
     rows: dict[Field | None, list[Transform]] = {}
     steps: list[Step] = []
+    on_batch = 0
     for field, transform in _flatten(parts):
+        if field is None and isinstance(transform, RandomBatchTransform):
+            steps.append(Step(transform, None, on_batch))
+            on_batch += 1
+            continue
+        if on_batch:
+            raise ChainError(
+                f"{name_of(transform)} works on samples but stands behind {steps[-1]}, which works on the batch that "
+                "was made of them: put it before"
+            )
         row = rows.setdefault(field, [])
         steps.append(Step(transform, field, len(row)))
         row.append(transform)

@@ -9,22 +9,51 @@ if __name__ != "dataload.transforms":
         "a second copy of every class: write `from dataload.transforms import ...`"
     )
 
-from dataload.transforms.augment import RandomCrop, SpecAugment
-from dataload.transforms.decode import DecodeAudio
+from dataload.transforms.channels import MixChannels, PerChannel, SelectChannel
+from dataload.transforms.compose import OneOf, SomeOf, Sometimes
+from dataload.transforms.crop import RandomCrop, TimeShift, TrimSilence
+from dataload.transforms.decode import DecodeAudio, RandomSegment
+from dataload.transforms.filters import HighPass, LowPass
+from dataload.transforms.level import Clipping, Gain, Polarity
 from dataload.transforms.melfeatures import MFCC, LogMel, MelSpectrogram
+from dataload.transforms.mixing import CutMix, Mixup
+from dataload.transforms.noise import AddNoise, RoomImpulse
+from dataload.transforms.perturb import PitchShift, SpeedPerturb, TempoPerturb
 from dataload.transforms.resample import Resample
 from dataload.transforms.shape import Normalize, PadOrTrim
+from dataload.transforms.specaugment import SpecAugment
 from dataload.transforms.spectrogram import Spectrogram
 
 __all__ = [
     "MFCC",
+    "AddNoise",
+    "Clipping",
+    "CutMix",
     "DecodeAudio",
+    "Gain",
+    "HighPass",
     "LogMel",
+    "LowPass",
     "MelSpectrogram",
+    "MixChannels",
+    "Mixup",
     "Normalize",
+    "OneOf",
     "PadOrTrim",
+    "PerChannel",
+    "PitchShift",
+    "Polarity",
     "RandomCrop",
+    "RandomSegment",
     "Resample",
+    "RoomImpulse",
+    "SelectChannel",
+    "SomeOf",
+    "Sometimes",
     "SpecAugment",
     "Spectrogram",
+    "SpeedPerturb",
+    "TempoPerturb",
+    "TimeShift",
+    "TrimSilence",
 ]
