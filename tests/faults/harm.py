@@ -109,8 +109,14 @@ class FragileBatches(Fragile):
         return [self(value) for value in values]
 
 
+def _say_that_this_hangs():
+    if "HANGING" in os.environ:
+        Path(os.environ["HANGING"], str(os.getpid())).touch()
+
+
 def hang(value):
     """Never return, in Python."""
+    _say_that_this_hangs()
     while True:
         time.sleep(0.01)
 
@@ -119,6 +125,7 @@ def hang_natively(value):
     """Keep the GIL in native code for a long time."""
     import ctypes
 
+    _say_that_this_hangs()
     ctypes.PyDLL(None).sleep(30)
     return value
 

@@ -13,18 +13,28 @@ from faults import harm
 from dataload import Loader
 loader = Loader(range(10**6), transforms=harm.{transform}, batch_size=2, num_workers=2, worker={worker!r})
 iterator = iter(loader)
-if {wait}:
-    next(iterator)
-else:
-    import threading
-    threading.Thread(target=lambda: (time.sleep(1), print("ready", flush=True)), daemon=True).start()
 {ending}
 """
-GO_ON = 'print("ready", flush=True)\nfor batch in iterator: pass'
+GO_ON = """
+next(iterator)
+print("ready", flush=True)
+for batch in iterator: pass
+"""
+# Ready when both workers hang.
+HANG = """
+import os, pathlib, threading
+def watch():
+    while len(list(pathlib.Path(os.environ["HANGING"]).iterdir())) < 2: time.sleep(0.01)
+    print("ready", flush=True)
+threading.Thread(target=watch, daemon=True).start()
+for batch in iterator: pass
+"""
 
 
-def program(folder, ending=GO_ON, worker="process", transform="sleep_a_bit", wait=True):
-    return Program(LOOP.format(ending=ending, worker=worker, transform=transform, wait=wait), folder)
+def program(folder, ending=GO_ON, worker="process", transform="sleep_a_bit"):
+    hanging = folder / "hanging"
+    hanging.mkdir()
+    return Program(LOOP.format(ending=ending, worker=worker, transform=transform), folder, HANGING=str(hanging))
 
 
 @pytest.mark.parametrize("worker", ["process", "thread"])
@@ -43,8 +53,9 @@ def test_a_signal_ends_everything(how, group, worker, tmp_path):
 
 @pytest.mark.parametrize("transform", ["hang", "hang_natively"])
 def test_ctrl_c_twice_does_not_wait_for_a_worker_that_hangs(transform, tmp_path):
-    running = program(tmp_path, GO_ON, transform=transform, wait=False)
+    running = program(tmp_path, HANG, transform=transform)
     running.wait_until_ready()
+    assert len(running.children) == 2
     for _ in range(2):
         os.killpg(running.process.pid, signal.SIGINT)
         time.sleep(0.1)
@@ -55,8 +66,9 @@ def test_ctrl_c_twice_does_not_wait_for_a_worker_that_hangs(transform, tmp_path)
 
 @pytest.mark.parametrize("transform", ["hang", "hang_natively"])
 def test_workers_that_hang_end_with_a_killed_parent(transform, tmp_path):
-    running = program(tmp_path, GO_ON, transform=transform, wait=False)
+    running = program(tmp_path, HANG, transform=transform)
     running.wait_until_ready()
+    assert len(running.children) == 2
     running.process.kill()
     running.end()
     running.assert_nothing_is_left()
@@ -77,7 +89,7 @@ def test_workers_that_hang_end_with_a_killed_parent(transform, tmp_path):
     ids=["end of the script", "break", "sys.exit", "exception", "os._exit", "reference", "in a thread"],
 )
 def test_the_end_of_the_interpreter_ends_everything(ending, status, worker, tmp_path):
-    running = program(tmp_path, 'print("ready", flush=True)\n' + ending, worker=worker)
+    running = program(tmp_path, 'next(iterator)\nprint("ready", flush=True)\n' + ending, worker=worker)
     running.wait_until_ready()
     code, _, errors = running.end()
     assert code == status, errors
