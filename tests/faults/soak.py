@@ -6,6 +6,7 @@ descriptors, threads or processes have grown when it ends.
 """
 
 import gc
+import logging
 import random
 import sys
 import threading
@@ -64,6 +65,7 @@ def _held() -> dict[str, float]:
 
 def main(minutes: float) -> None:
     """Run for so long."""
+    logging.getLogger("dataload").setLevel(logging.ERROR)  # There are thousands of bad samples.
     choose = random.Random(0)
     loaders = _loaders()
     start = time.monotonic()
