@@ -9,6 +9,7 @@ if __name__ != "dataload.transforms":
         "a second copy of every class: write `from dataload.transforms import ...`"
     )
 
+from dataload.chain_json import register
 from dataload.transforms.augment import RandomCrop, SpecAugment
 from dataload.transforms.decode import DecodeAudio
 from dataload.transforms.melfeatures import MFCC, LogMel, MelSpectrogram
@@ -28,3 +29,6 @@ __all__ = [
     "SpecAugment",
     "Spectrogram",
 ]
+
+for _name in __all__:
+    register(globals()[_name])

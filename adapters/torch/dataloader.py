@@ -1,0 +1,188 @@
+"""The loader as a `torch.utils.data.DataLoader`.
+
+The loader's workers make the batches; what happens here is that each array becomes a tensor on the same memory. The
+result is a real DataLoader, and its parts are real ones: code that asks for one takes it (`isinstance`, `len`,
+`.batch_size`), and tools that make another DataLoader of `.dataset`, `.batch_sampler` and `.collate_fn`, as
+`accelerate.skip_first_batches` does, get the same batches.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import weakref
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch.utils.data import DataLoader, Sampler
+
+from dataload.adapters.passes import Passes, PassHooks
+from dataload.adapters.torch import accelerate
+from dataload.adapters.torch.dataset import TorchDataset
+from dataload.adapters.torch.device import make_mover
+from dataload.adapters.torch.tensors import to_tensors
+from dataload.batching import SizedBatches
+from dataload.loader import Loader
+from dataload.state import State
+
+
+def to_dataloader(
+    loader: Loader, device: str | torch.device | None = None, *, non_blocking: bool = True
+) -> TorchLoader:
+    """Return the loader as a DataLoader, whose batches hold tensors in the place of arrays.
+
+    Dicts, tuples, lists, named tuples and dataclasses stay what they are; strings and other objects stay lists.
+
+    Each pass over it is the loader's next epoch, with three differences from `iter(loader)`, because training tools
+    begin passes that they drop, look at one batch, and never ask for more than the last one. A pass begins with its
+    first batch. One that is left after its first batch of several was only a look: the next one starts where it
+    started. And one of which the last batch was taken is whole.
+
+    `state_dict()` counts the batches that were handed out, whatever is on its way to a device: save it between two
+    steps, in any tool, and `load_state_dict` goes on with the next batch. Lightning and Accelerate (`save_state`) do
+    both by themselves. Among several ranks, give the Loader its `shard` and leave the order to it:
+    `Trainer(use_distributed_sampler=False)` in Lightning; Accelerate's `prepare` changes nothing.
+
+    Args:
+        loader: makes the batches, with its own workers, order and state.
+        device: None or "cpu" leaves the tensors on the loader's own memory, without a copy. A CUDA device gets them
+            ahead of the training loop: pinned on a thread of their own, copied on a stream of their own. Any other
+            device gets them by `.to(device)`. Then ask the DataLoader for the state, not the loader, which is ahead.
+        non_blocking: False copies to a CUDA device when a batch is asked for, and waits for it.
+
+    Returns:
+        A DataLoader with `set_epoch`, `state_dict` and `load_state_dict`. While a batch is on its way it raises what
+        the loader raises, and `CollateError` for an array of a type that torch has no tensor for (strings, objects,
+        structures, times); the message names the field.
+
+    >>> dataloader = to_dataloader(Loader([1.0, 2.0, 3.0], batch_size=2))
+    >>> list(dataloader)
+    [tensor([1., 2.], dtype=torch.float64), tensor([3.], dtype=torch.float64)]
+    """
+    return TorchLoader(loader, device, non_blocking)
+
+
+class TorchLoader(DataLoader[Any]):
+    """A DataLoader whose batches come from a `Loader`; see `to_dataloader`.
+
+    Attributes:
+        loader: makes the batches.
+        device: where the tensors are.
+        num_workers: 0, because torch starts none: `loader.num_workers` do the work.
+        dataset: the transformed samples of the epoch under way, as `to_dataset` gives them.
+        use_stateful_dataloader: tells Accelerate that `save_state` can save the state, and `load_state` restore it.
+        remainder: tells Accelerate that no sample comes twice to fill up the last batch.
+    """
+
+    use_stateful_dataloader = True
+    remainder = 0
+    # Tells Accelerate's `prepare` to leave it as it is: it would make a DataLoader without the loader's workers of it.
+    _is_accelerate_prepared = True
+
+    def __init__(self, loader: Loader, device: str | torch.device | None = None, non_blocking: bool = True) -> None:
+        mover = make_mover(torch.device(device or "cpu"), non_blocking)
+        samples = TorchDataset(loader.pipeline, torch.tensor(loader.state_dict()["epoch"]))
+        # Nothing here refers back to the DataLoader: the workers end when it is let go of, not when a cycle is found.
+        self._passes = Passes(
+            loader,
+            lambda batch: mover.send(to_tensors(batch)),
+            arrive=mover.receive,
+            ahead=mover.ahead,
+            hooks=_Hooks(samples, weakref.ref(self)),
+        )
+        # The samplers are for code that looks at them, or makes another DataLoader; batches are made by the loader.
+        if isinstance(loader.plan, SizedBatches):
+            super().__init__(
+                samples,
+                loader.batch_size,
+                sampler=_Order(self._passes, loader.plan),
+                drop_last=loader.drop_last,
+                collate_fn=samples.collate_fn,
+            )
+        else:
+            super().__init__(samples, batch_sampler=_Batches(self._passes), collate_fn=samples.collate_fn)
+        self.loader = loader
+        self.device = torch.device(device or "cpu")
+
+    def __len__(self) -> int:
+        """Return the number of batches of a whole epoch."""
+        return len(self.loader)
+
+    def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
+        """Return the next pass: the next epoch, or what is left of the one of a loaded state."""
+        return self._passes.start()
+
+    def set_epoch(self, epoch: int) -> None:
+        """Let the next pass start at the beginning of `epoch`; see `Loader.set_epoch`."""
+        self._passes.set_epoch(epoch)
+
+    def state_dict(self) -> State:
+        """Return where the training loop is, as plain JSON; see `Loader.state_dict`."""
+        return self._passes.state_dict()
+
+    def load_state_dict(self, state: State) -> None:
+        """Continue, in the next pass, with exactly the samples not yet delivered; see `Loader.load_state_dict`."""
+        self._passes.load_state_dict(state)
+
+    @property
+    def end_of_dataloader(self) -> bool:
+        """Whether the batch handed out last was the last one of its epoch; Accelerate asks for it."""
+        return self._passes.at_last
+
+    def __repr__(self) -> str:
+        return f"to_dataloader({self.loader!r}, device={str(self.device)!r})"
+
+
+class _Hooks(PassHooks):
+    """Keeps the dataset's epoch that of the passes, and tells Accelerate of them."""
+
+    def __init__(self, samples: TorchDataset, owner: weakref.ref[TorchLoader]) -> None:
+        self._samples = samples
+        self._owner = owner
+
+    def epoch(self, epoch: int) -> None:
+        self._samples.set_epoch(epoch)
+
+    def began(self) -> None:
+        accelerate.began(self._owner())
+
+    def ended(self) -> None:
+        accelerate.ended(self._owner())
+
+
+class _Order(Sampler[int]):
+    """The indices of the epoch under way."""
+
+    def __init__(self, passes: Passes, plan: SizedBatches) -> None:
+        self._passes = passes
+        self._plan = plan
+
+    def __len__(self) -> int:
+        return len(self._plan.sampler)
+
+    def __iter__(self) -> Iterator[int]:
+        whole = dataclasses.replace(self._plan, drop_last=False)
+        for batch in whole.batches(self._passes.state_dict()["epoch"]):
+            yield from batch.tolist()
+
+    def set_epoch(self, epoch: int) -> None:
+        """Do what `Loader.set_epoch` does: tools that know a sampler's epoch call it here."""
+        self._passes.set_epoch(epoch)
+
+
+class _Batches(Sampler[list[int]]):
+    """The lists of indices of the epoch under way."""
+
+    def __init__(self, passes: Passes) -> None:
+        self._passes = passes
+
+    def __len__(self) -> int:
+        return len(self._passes.loader)
+
+    def __iter__(self) -> Iterator[list[int]]:
+        for batch in self._passes.loader.plan.batches(self._passes.state_dict()["epoch"]):
+            yield batch.tolist()
+
+    def set_epoch(self, epoch: int) -> None:
+        """Do what `Loader.set_epoch` does."""
+        self._passes.set_epoch(epoch)
