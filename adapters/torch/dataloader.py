@@ -14,14 +14,15 @@ from collections.abc import Iterator
 from typing import Any
 
 import torch
-from torch.utils.data import DataLoader, Sampler
+from torch.utils.data import BatchSampler, DataLoader, Sampler
 
 from dataload.adapters.passes import Passes, PassHooks
 from dataload.adapters.torch import accelerate
 from dataload.adapters.torch.dataset import TorchDataset
-from dataload.adapters.torch.device import make_mover
+from dataload.adapters.torch.device import Copy, make_mover
 from dataload.adapters.torch.tensors import to_tensors
 from dataload.batching import SizedBatches
+from dataload.errors import ConfigError
 from dataload.loader import Loader
 from dataload.state import State
 
@@ -79,9 +80,12 @@ class TorchLoader(DataLoader[Any]):
     # Tells Accelerate's `prepare` to leave it as it is: it would make a DataLoader without the loader's workers of it.
     _is_accelerate_prepared = True
 
-    def __init__(self, loader: Loader, device: str | torch.device | None = None, non_blocking: bool = True) -> None:
-        mover = make_mover(torch.device(device or "cpu"), non_blocking)
-        samples = TorchDataset(loader.pipeline, torch.tensor(loader.state_dict()["epoch"]))
+    def __init__(
+        self, loader: Loader, device: str | torch.device | None = None, non_blocking: bool = True, **parts: Any
+    ) -> None:
+        target = torch.device(device or "cpu")
+        mover = make_mover(target, non_blocking)
+        samples = parts.get("dataset") or TorchDataset(loader.pipeline, torch.tensor(loader.state_dict()["epoch"]))
         # Nothing here refers back to the DataLoader: the workers end when it is let go of, not when a cycle is found.
         self._passes = Passes(
             loader,
@@ -91,26 +95,26 @@ class TorchLoader(DataLoader[Any]):
             hooks=_Hooks(samples, weakref.ref(self)),
         )
         # The samplers are for code that looks at them, or makes another DataLoader; batches are made by the loader.
-        if isinstance(loader.plan, SizedBatches):
-            super().__init__(
-                samples,
-                loader.batch_size,
-                sampler=_Order(self._passes, loader.plan),
-                drop_last=loader.drop_last,
-                collate_fn=samples.collate_fn,
-            )
-        else:
-            super().__init__(samples, batch_sampler=_Batches(self._passes), collate_fn=samples.collate_fn)
+        options: dict[str, Any] = {"batch_sampler": _foreign_batches(parts) or _Batches(self._passes)}
+        if not parts and isinstance(loader.plan, SizedBatches):
+            order = _Order(self._passes, loader.plan)
+            options = {"batch_size": loader.batch_size, "sampler": order, "drop_last": loader.drop_last}
+        copy = Copy(target)
+        super().__init__(samples, collate_fn=lambda values: copy.send(samples.collate_fn(values)), **options)
+        if "sampler" in options:
+            # In the place of torch's own, which has no set_epoch; past torch's guard, which keeps users from doing so.
+            self.__dict__["batch_sampler"] = _OrderInBatches(order, self.batch_size, self.drop_last)
         self.loader = loader
-        self.device = torch.device(device or "cpu")
+        self.device = target
+        self._foreign = bool(parts)
 
     def __len__(self) -> int:
         """Return the number of batches of a whole epoch."""
-        return len(self.loader)
+        return super().__len__() if self._foreign else len(self.loader)
 
     def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
         """Return the next pass: the next epoch, or what is left of the one of a loaded state."""
-        return self._passes.start()
+        return super().__iter__() if self._foreign else self._passes.start()
 
     def set_epoch(self, epoch: int) -> None:
         """Let the next pass start at the beginning of `epoch`; see `Loader.set_epoch`."""
@@ -131,6 +135,26 @@ class TorchLoader(DataLoader[Any]):
 
     def __repr__(self) -> str:
         return f"to_dataloader({self.loader!r}, device={str(self.device)!r})"
+
+
+def _foreign_batches(parts: dict[str, Any]) -> Any:
+    """Return the batch sampler of a tool that makes another DataLoader like one that it was given, or None.
+
+    Lightning does so to predict: it wraps the batch sampler to know which samples it is at. The batches are then made
+    in the loop's own thread, of the samples that are asked for.
+
+    Raises:
+        ConfigError: the tool brings an order of its own, as it does to share samples out to ranks.
+    """
+    batches = parts.get("batch_sampler")
+    order = parts.get("sampler") or getattr(batches, "sampler", None)
+    if order is not None and not isinstance(order, _Order):
+        raise ConfigError(
+            f"something wants to put a {type(order).__name__} in the place of the Loader's order, so its workers and "
+            "state would be for nothing: share samples out to ranks with Loader(..., shard='auto'), and keep the tool "
+            "from doing it, in Lightning with Trainer(use_distributed_sampler=False)"
+        )
+    return batches
 
 
 class _Hooks(PassHooks):
@@ -168,6 +192,14 @@ class _Order(Sampler[int]):
     def set_epoch(self, epoch: int) -> None:
         """Do what `Loader.set_epoch` does: tools that know a sampler's epoch call it here."""
         self._passes.set_epoch(epoch)
+
+
+class _OrderInBatches(BatchSampler):
+    """The indices of the epoch under way, batch by batch."""
+
+    def set_epoch(self, epoch: int) -> None:
+        """Do what `Loader.set_epoch` does; the Trainer of Hugging Face calls it here when it resumes."""
+        self.sampler.set_epoch(epoch)  # type: ignore[attr-defined]
 
 
 class _Batches(Sampler[list[int]]):
