@@ -51,15 +51,10 @@ class ChainModule(tf.Module):  # type: ignore[misc]
     def __init__(self, chain: Sequence[steps.ChainStep]) -> None:
         super().__init__()
         self._steps = [_compute(step) for step in chain]
-        signature = tf.TensorSpec((None, None), tf.float32, name="waveform")
-        # An attribute and not a decorated method, which would keep the module alive through TensorFlow's caches.
-        self._call = tf.function(self._run, input_signature=[signature])
 
+    @tf.function(input_signature=[tf.TensorSpec((None, None), tf.float32, name="waveform")])  # type: ignore[untyped-decorator]
     def __call__(self, waveform: Any) -> Any:
         """Return the chain's values for (batch, samples) floats."""
-        return self._call(waveform)
-
-    def _run(self, waveform: Any) -> Any:
         values = tf.cast(waveform, tf.float64)
         for step in self._steps:
             values = step(values)
