@@ -18,13 +18,17 @@ FIRST, SECOND, THIRD = epochs(3)
 
 def numbers(n=20, **options):
     """A shuffled loader without strings, which JAX has no arrays of."""
-    samples = [{"x": np.full(3, i, np.float32), "label": i, "more": (np.uint8(i), [i / 2, i > 3])} for i in range(n)]
+    samples = [
+        {"x": np.full(3, i, np.float32), "label": i, "more": (np.uint8(i), [np.full(2, i / 2), i > 3])}
+        for i in range(n)
+    ]
     return Loader(samples, batch_size=6, shuffle=True, seed=5, **options)
 
 
-@pytest.mark.parametrize("options", [{}, {"num_workers": 2, "worker": "thread"}, {"num_workers": 2, "worker": "process"}])
-def test_batches_are_those_of_the_loader(options, leaves_nothing):
-    with numbers(**options) as loader:
+@pytest.mark.parametrize("num_workers", [0, 2])
+@pytest.mark.parametrize("worker", ["thread", "process"])
+def test_batches_are_those_of_the_loader(num_workers, worker, leaves_nothing):
+    with numbers(num_workers=num_workers, worker=worker) as loader:
         for got, bare in zip(to_jax(loader), numbers(), strict=True):
             assert all(isinstance(leaf, jax.Array) for leaf in jax.tree.leaves(got))
             assert got["more"][0].dtype == np.uint8 and isinstance(got["more"][1], tuple)
