@@ -96,14 +96,15 @@ class TorchLoader(DataLoader[Any]):
         )
         # The samplers are for code that looks at them, or makes another DataLoader; batches are made by the loader.
         options: dict[str, Any] = {"batch_sampler": _foreign_batches(parts) or _Batches(self._passes)}
+        listed: dict[str, Any] = {}
         if not parts and isinstance(loader.plan, SizedBatches):
             order = _Order(self._passes, loader.plan)
-            options = {"batch_size": loader.batch_size, "sampler": order, "drop_last": loader.drop_last}
+            options = {"batch_size": loader.plan.batch_size, "sampler": order, "drop_last": loader.drop_last}
+            listed = {"batch_sampler": _OrderInBatches(order, loader.plan.batch_size, loader.drop_last)}
         copy = Copy(target)
         super().__init__(samples, collate_fn=lambda values: copy.send(samples.collate_fn(values)), **options)
-        if "sampler" in options:
-            # In the place of torch's own, which has no set_epoch; past torch's guard, which keeps users from doing so.
-            self.__dict__["batch_sampler"] = _OrderInBatches(order, self.batch_size, self.drop_last)
+        # In the place of torch's own, which has no set_epoch; past torch's guard, which keeps users from doing so.
+        self.__dict__.update(listed)
         self.loader = loader
         self.device = target
         self._foreign = bool(parts)
@@ -197,9 +198,13 @@ class _Order(Sampler[int]):
 class _OrderInBatches(BatchSampler):
     """The indices of the epoch under way, batch by batch."""
 
+    def __init__(self, sampler: _Order, batch_size: int, drop_last: bool) -> None:
+        super().__init__(sampler, batch_size, drop_last)
+        self._order = sampler
+
     def set_epoch(self, epoch: int) -> None:
         """Do what `Loader.set_epoch` does; the Trainer of Hugging Face calls it here when it resumes."""
-        self.sampler.set_epoch(epoch)  # type: ignore[attr-defined]
+        self._order.set_epoch(epoch)
 
 
 class _Batches(Sampler[list[int]]):

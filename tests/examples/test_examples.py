@@ -38,30 +38,30 @@ def accuracy(output):
 
 
 def test_a_torch_run_that_was_stopped_goes_on_to_the_same_number_of_steps(fsdd, tmp_path):
-    whole = run("torch_training.py", fsdd, *SMALL, "--checkpoint", "whole.pt", folder=tmp_path)
     stopped = run("torch_training.py", fsdd, *SMALL, "--checkpoint", "part.pt", "--steps", "5", folder=tmp_path)
     resumed = run("torch_training.py", fsdd, *SMALL, "--checkpoint", "part.pt", folder=tmp_path)
     assert stopped == "stopped after step 5\n"
-    steps = re.findall(r"steps: (\d+)", whole)
-    assert re.findall(r"steps: (\d+)", resumed) == steps and int(steps[0]) > 10
-    assert accuracy(whole) > 0.2
+    # 270 of 300 recordings are for training, in batches of 32.
+    assert re.findall(r"steps: (\d+)", resumed) == ["18"] and accuracy(resumed) > 0.2
 
 
 def test_lightning_trains_and_resumes(fsdd, tmp_path):
     first = run("lightning_training.py", fsdd, "--limit", "300", "--epochs", "1", folder=tmp_path)
     last = tmp_path / "lightning_run" / "last.ckpt"
     resumed = run("lightning_training.py", fsdd, *SMALL, "--resume", last, folder=tmp_path)
-    (steps,), (more,) = re.findall(r"steps: (\d+)", first), re.findall(r"steps: (\d+)", resumed)
-    assert int(more) == 2 * int(steps) and accuracy(resumed) > 0.2
+    assert "steps: 9," in first and "steps: 18," in resumed and accuracy(resumed) > 0.2
 
 
 @pytest.mark.parametrize("backend", ["tensorflow", "torch", "jax"])
-def test_keras_trains_and_resumes_on_each_backend(backend, fsdd, tmp_path):
-    variables = {"KERAS_BACKEND": backend, "folder": tmp_path}
-    first = run("keras_training.py", fsdd, "--limit", "300", "--epochs", "1", **variables)
-    resumed = run("keras_training.py", fsdd, *SMALL, **variables)
-    assert f"backend: {backend}, from epoch: 0," in first and f"backend: {backend}, from epoch: 1," in resumed
-    assert accuracy(resumed) > 0.2
+def test_keras_trains_on_each_backend(backend, fsdd, tmp_path):
+    output = run("keras_training.py", fsdd, *SMALL, folder=tmp_path, KERAS_BACKEND=backend)
+    assert f"backend: {backend}, from epoch: 0," in output and accuracy(output) > 0.2
+
+
+def test_keras_goes_on_where_it_was_stopped(fsdd, tmp_path):
+    run("keras_training.py", fsdd, "--limit", "100", "--epochs", "1", folder=tmp_path, KERAS_BACKEND="jax")
+    again = run("keras_training.py", fsdd, "--limit", "100", "--epochs", "2", folder=tmp_path, KERAS_BACKEND="jax")
+    assert "from epoch: 1," in again
 
 
 def test_jax_trains_over_several_devices(fsdd, tmp_path):
