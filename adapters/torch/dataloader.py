@@ -8,7 +8,6 @@ result is a real DataLoader, and its parts are real ones: code that asks for one
 
 from __future__ import annotations
 
-import dataclasses
 import weakref
 from collections.abc import Iterator
 from typing import Any
@@ -24,6 +23,7 @@ from dataload.adapters.torch.tensors import to_tensors
 from dataload.batching import SizedBatches
 from dataload.errors import ConfigError
 from dataload.loader import Loader
+from dataload.samplers.base import IndexArray
 from dataload.state import State
 
 
@@ -183,12 +183,14 @@ class _Order(Sampler[int]):
         self._plan = plan
 
     def __len__(self) -> int:
-        return len(self._plan.sampler)
+        return sum(map(len, self._batches()))
 
     def __iter__(self) -> Iterator[int]:
-        whole = dataclasses.replace(self._plan, drop_last=False)
-        for batch in whole.batches(self._passes.state_dict()["epoch"]):
+        for batch in self._batches():
             yield from batch.tolist()
+
+    def _batches(self) -> Iterator[IndexArray]:
+        return self._plan.batches(self._passes.state_dict()["epoch"])
 
     def set_epoch(self, epoch: int) -> None:
         """Do what `Loader.set_epoch` does: tools that know a sampler's epoch call it here."""

@@ -5,7 +5,6 @@ Apart from `to_dataloader`, because here torch decides which samples make a batc
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any
 
 import cloudpickle
@@ -43,7 +42,8 @@ class TorchDataset(Dataset[Any]):
     """Transformed samples by index; see `to_dataset`."""
 
     def __init__(self, pipeline: Pipeline, epoch: torch.Tensor) -> None:
-        self._samples = dataclasses.replace(pipeline, collate=_uncollated, read_concurrency=0)
+        # What a Loader's workers do beyond this, such as reading ahead, is not for torch's.
+        self._samples = Pipeline(pipeline.source, pipeline.steps, _uncollated, pipeline.seed)
         self._collate = pipeline.collate
         self._epoch = epoch
 
