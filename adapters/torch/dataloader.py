@@ -41,7 +41,10 @@ def to_dataloader(
 
     `state_dict()` counts the batches that were handed out, whatever is on its way to a device: save it between two
     steps, in any tool, and `load_state_dict` goes on with the next batch. Lightning and Accelerate (`save_state`) do
-    both by themselves. Among several ranks, give the Loader its `shard` and leave the order to it:
+    both by themselves. The Trainer of Hugging Face resumes by skipping batches of a DataLoader that it makes of this
+    one's parts, so the epoch that it resumes in does without the loader's workers.
+
+    Among several ranks, give the Loader its `shard` and leave the order to it:
     `Trainer(use_distributed_sampler=False)` in Lightning; Accelerate's `prepare` changes nothing.
 
     Args:
