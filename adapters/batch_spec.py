@@ -67,7 +67,7 @@ def find_spec(loader: Loader) -> Any:
         shape_of = partial(_collated_shape, batches[0], probes[0], fields, None if not full else loader.batch_size)
     else:
         shape_of = partial(_common_shape, probes, sizes, full)
-    return _build(batches[0], (), lambda path, array: Leaf(path, shape_of(path), array.dtype))
+    return map_arrays(batches[0], lambda array, path: Leaf(path, shape_of(path), array.dtype))
 
 
 def conform(batch: Any, spec: Any, path: Path = ()) -> Any:
@@ -90,6 +90,17 @@ def conform(batch: Any, spec: Any, path: Path = ()) -> Any:
         raise CollateError(f"{where(path)} has {has}, where element_spec has the fields {names}: {_ADVICE}")
     values = dict(found)
     return map_fields(spec, lambda name, child: conform(values[name], child, (*path, name)))
+
+
+def map_arrays(batch: Any, change: Callable[[NDArray[Any], Path], Any], path: Path = ()) -> Any:
+    """Return the batch in containers that frameworks know, with change(array, path) for each array in it.
+
+    Raises:
+        CollateError: it holds something else than numbers and strings; the message names the field.
+    """
+    if _children(batch) is None:
+        return change(_as_array(batch, path), path)
+    return map_fields(batch, lambda name, child: map_arrays(child, change, (*path, name)))
 
 
 def map_fields(container: Any, change: Callable[[Field, Any], Any]) -> Any:
@@ -125,12 +136,22 @@ def _dtype_name(dtype: np.dtype[Any]) -> str:
     return "string" if dtype.kind == "O" else str(dtype)
 
 
-def _padded_fields(collate: Callable[..., Any]) -> Callable[[Field | None], bool] | None:
-    """Return which fields of a sample a built-in collate function pads; None for any other function."""
+def is_pad(collate: Callable[..., Any]) -> bool:
+    """Return whether a collate function is `pad`, with or without options, so that lengths stand beside arrays."""
+    return _without_options(collate)[0] is pad
+
+
+def _without_options(collate: Callable[..., Any]) -> tuple[Callable[..., Any], dict[str, Any]]:
     options: dict[str, Any] = {}
     while isinstance(collate, partial) and not collate.args:
         options = {**collate.keywords, **options}
         collate = collate.func
+    return collate, options
+
+
+def _padded_fields(collate: Callable[..., Any]) -> Callable[[Field | None], bool] | None:
+    """Return which fields of a sample a built-in collate function pads; None for any other function."""
+    collate, options = _without_options(collate)
     if collate is stack:
         return lambda field: False
     if collate is pad:
@@ -221,12 +242,6 @@ def _arrays(value: Any, path: Path) -> Iterator[tuple[Path, NDArray[Any]]]:
     else:
         for name, child in children:
             yield from _arrays(child, (*path, name))
-
-
-def _build(value: Any, path: Path, leaf: Callable[[Path, NDArray[Any]], Leaf]) -> Any:
-    if _children(value) is None:
-        return leaf(path, _as_array(value, path))
-    return map_fields(value, lambda name, child: _build(child, (*path, name), leaf))
 
 
 def _as_array(value: Any, path: Path) -> NDArray[Any]:

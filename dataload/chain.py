@@ -155,6 +155,27 @@ class Chain:
     def __len__(self) -> int:
         return len(self.transforms)
 
+    def to_json(self) -> str:
+        """Return the chain as JSON text that this version and later ones read; see `dataload.chain_json`.
+
+        Raises:
+            ChainError: a transform that is not registered, such as a lambda; it is named.
+        """
+        from dataload.chain_json import to_json  # which needs this module
+
+        return to_json(self)
+
+    @classmethod
+    def from_json(cls, text: str) -> Chain:
+        """Return the chain that was written by `to_json`.
+
+        Raises:
+            ChainError: no such text, one of a newer version, or with a transform or parameter not known here.
+        """
+        from dataload.chain_json import from_json
+
+        return from_json(text)
+
 
 def apply(transforms: Sequence[Transform], value: Any, rng: np.random.Generator | None) -> Any:
     """Return what the transforms make of a value one after the other; the random ones are given `rng`."""

@@ -9,6 +9,7 @@ if __name__ != "dataload.transforms":
         "a second copy of every class: write `from dataload.transforms import ...`"
     )
 
+from dataload.chain_json import register
 from dataload.transforms.channels import MixChannels, PerChannel, SelectChannel
 from dataload.transforms.compose import OneOf, SomeOf, Sometimes
 from dataload.transforms.crop import RandomCrop, TimeShift, TrimSilence
@@ -57,3 +58,6 @@ __all__ = [
     "TimeShift",
     "TrimSilence",
 ]
+
+for _name in __all__:
+    register(globals()[_name])

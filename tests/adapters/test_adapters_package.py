@@ -5,8 +5,10 @@ import importlib
 import os
 import subprocess
 import sys
+from itertools import permutations
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from dataload import Loader
@@ -39,12 +41,13 @@ def test_the_package_refuses_the_name_of_its_folder():
 def test_the_package_imports_no_framework():
     ended = run(
         "import sys, dataload.adapters, dataload.adapters.batch_spec\n"
+        "import dataload.adapters.passes, dataload.adapters.chain_steps, dataload.adapters.tensorboard\n"
         "assert not {'torch', 'tensorflow', 'keras', 'jax'} & set(sys.modules)"
     )
     assert ended.returncode == 0, ended.stderr
 
 
-@pytest.mark.parametrize("name", ["torch", "tensorflow"])
+@pytest.mark.parametrize("name", ["torch", "tensorflow", "jax", "keras"])
 def test_a_framework_that_is_missing_is_named_with_the_extra_that_brings_it(name, monkeypatch):
     # None in sys.modules is Python's own way to say that a module cannot be imported.
     monkeypatch.setitem(sys.modules, name, None)
@@ -63,8 +66,26 @@ def test_places_in_a_batch_are_named_by_their_path():
     assert where(()) == "the batch"
 
 
-@pytest.mark.parametrize("name", ["torch", "tensorflow"])
+EXAMPLES = ["torch.dataloader", "torch.dataset", "torch.module", "tensorflow.dataset", "tensorflow.module"]
+
+
+@pytest.mark.parametrize("name", [*EXAMPLES, "jax", "keras"])
 def test_the_examples_of_the_adapters_are_true(name):
     module = importlib.import_module(f"dataload.adapters.{name}")
     found = doctest.testmod(module, extraglobs={"Loader": Loader})
     assert found.attempted and not found.failed
+
+
+def test_a_loader_used_by_two_adapters_at_once_says_what_to_do():
+    from dataload.adapters.jax import to_jax
+    from dataload.adapters.tensorflow import to_dataset
+    from dataload.adapters.torch import to_dataloader
+
+    loader = Loader(np.arange(9.0), batch_size=2)
+    for first, second in permutations([to_dataloader, to_jax, to_dataset], 2):
+        older, newer = iter(first(loader)), iter(second(loader))
+        next(older), next(newer)
+        # TensorFlow makes an error of its own of it.
+        with pytest.raises(Exception, match=r"For two at once make a second Loader: loader\.with_options\(\)"):
+            next(older)
+        assert len(list(newer)) == 4

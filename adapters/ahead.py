@@ -1,0 +1,85 @@
+"""A thread that takes batches from a loader and prepares them before they are asked for.
+
+Apart from the passes, because a thread has an end of its own: the last batch, an error, or nobody who asks any more.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from dataload.iteration import EpochIterator
+
+
+class Ahead:
+    """Prepared batches, in order.
+
+    Args:
+        iterator: gives the batches; it is used and closed on the thread alone.
+        prepare: called with each batch, on the thread.
+        depth: how many prepared batches may wait.
+    """
+
+    def __init__(self, iterator: EpochIterator, prepare: Callable[[Any], Any], depth: int) -> None:
+        self._iterator = iterator
+        self._prepare = prepare
+        self._depth = depth
+        self._ready: deque[Any] = deque()
+        self._end: BaseException | None = None
+        self._closed = False
+        self._changed = threading.Condition()
+        # A daemon, because a program may end in the middle of an epoch.
+        self._thread = threading.Thread(target=self._run, name="dataload-ahead", daemon=True)
+        self._thread.start()
+
+    def __iter__(self) -> Ahead:
+        return self
+
+    def __next__(self) -> Any:
+        with self._changed:
+            while not self._ready and self._end is None:
+                self._changed.wait()
+            if self._ready:
+                item = self._ready.popleft()
+                self._changed.notify_all()
+                return item
+            assert self._end is not None
+            raise self._end
+
+    def close(self) -> None:
+        """Let the thread end, and wait until it has: after the batch that it is waiting for."""
+        with self._changed:
+            self._closed = True
+            self._ready.clear()
+            self._changed.notify_all()
+        # The garbage collector may end a pass on any thread.
+        if threading.current_thread() is not self._thread:
+            self._thread.join()
+
+    def _run(self) -> None:
+        end: BaseException = StopIteration()
+        try:
+            for batch in self._iterator:
+                item = self._prepare(batch)
+                del batch
+                if not self._put(item):
+                    break
+                del item
+        except BaseException as error:
+            end = error
+        finally:
+            self._iterator.close()
+        with self._changed:
+            self._end = end
+            self._changed.notify_all()
+
+    def _put(self, item: Any) -> bool:
+        with self._changed:
+            while len(self._ready) >= self._depth and not self._closed:
+                self._changed.wait()
+            if not self._closed:
+                self._ready.append(item)
+                self._changed.notify_all()
+            return not self._closed

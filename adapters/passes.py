@@ -1,0 +1,215 @@
+"""Passes over a loader, for frameworks that are careless with them.
+
+They begin passes that they drop, look at one batch before they train, and never ask for more than the last batch;
+what copies to a device takes batches ahead of the training loop. None of this may cost an epoch or move the state.
+Apart from the adapters, because nothing here needs a framework.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from dataload.adapters.ahead import Ahead
+from dataload.errors import DataloadError
+from dataload.loader import Loader
+from dataload.state import State
+
+
+class PassHooks:
+    """What wants to know where the passes are; a subclass overrides what it needs."""
+
+    def epoch(self, epoch: int) -> None:
+        """The next batch will be one of this epoch."""
+
+    def began(self) -> None:
+        """The first batch of a pass is about to be made."""
+
+    def ended(self) -> None:
+        """A pass has ended, whichever way."""
+
+
+class Passes:
+    """The passes of one adapter over one loader, which runs one at a time.
+
+    A pass is a loader's iterator with three differences. It begins with its first batch and not before. One that was
+    left after its first batch of several was only a look: the next pass starts where it started. One of which the
+    last batch was taken is whole, whether or not anybody asked for more.
+
+    Args:
+        loader: makes the batches.
+        place: what becomes of a batch, on the thread that takes it from the loader.
+        arrive: what becomes of it then, on the thread that asked for it.
+        ahead: batches that are taken and placed before they are asked for, on a thread; 0 needs none.
+        hooks: told of epochs and passes.
+    """
+
+    def __init__(
+        self,
+        loader: Loader,
+        place: Callable[[Any], Any],
+        *,
+        arrive: Callable[[Any], Any] = lambda placed: placed,
+        ahead: int = 0,
+        hooks: PassHooks | None = None,
+    ) -> None:
+        self.loader = loader
+        self.hooks = hooks or PassHooks()
+        self._place = place
+        self.arrive = arrive
+        self._ahead = ahead
+        # Weak, because a pass that the training loop has let go of must end.
+        self._latest: weakref.ref[Pass] | None = None
+        # Where a pass was left, if the loader had gone ahead of it.
+        self._left: State | None = None
+        # Of a pass that may turn out to have been a look: where it started, and where the loader was at its end.
+        self._look: tuple[State, State] | None = None
+
+    def start(self) -> Pass:
+        """Return the next pass, which begins when it is asked for a batch."""
+        return Pass(self)
+
+    def set_epoch(self, epoch: int) -> None:
+        """Let the next pass start at the beginning of `epoch`; see `Loader.set_epoch`."""
+        self._end_latest()
+        self._undo_look()
+        self.loader.set_epoch(epoch)
+        self._left = None
+        self.hooks.epoch(epoch)
+
+    def state_dict(self) -> State:
+        """Return where the training loop is; what was taken ahead for it does not count."""
+        latest = self._running()
+        if latest is not None and latest.state is not None:
+            return latest.state
+        return self._left or self.loader.state_dict()
+
+    def load_state_dict(self, state: State) -> None:
+        """Continue, in the next pass, with exactly the samples not yet delivered; see `Loader.load_state_dict`."""
+        self._end_latest()
+        self.loader.load_state_dict(state)
+        self._left = self._look = None
+        self.hooks.epoch(state["epoch"])
+
+    @property
+    def at_last(self) -> bool:
+        """Whether the batch delivered last was the last one of its epoch."""
+        latest = self._running()
+        return latest is not None and latest.whole
+
+    def _running(self) -> Pass | None:
+        return self._latest() if self._latest is not None else None
+
+    def _end_latest(self) -> None:
+        latest = self._running()
+        if latest is not None:
+            latest.leave()
+
+    def _undo_look(self) -> None:
+        look, self._look = self._look, None
+        if look is not None and self.loader.state_dict() == look[1]:
+            self.loader.load_state_dict(look[0])
+
+    # What follows is called by the pass.
+
+    def begin(self, started: Pass) -> tuple[Iterator[tuple[Any, State | None]], State]:
+        """Return the placed batches of the next epoch, each with the loader's state after it, and where they start.
+
+        There is no state beside a batch where the loader does not go ahead: its own is right.
+        """
+        self._end_latest()
+        self._undo_look()
+        self._left = None
+        loader, place = self.loader, self._place
+        iterator, start = iter(loader), loader.state_dict()
+        self._latest = weakref.ref(started)
+        self.hooks.epoch(start["epoch"])
+        self.hooks.began()
+        if self._ahead:
+            return Ahead(iterator, lambda batch: (place(batch), loader.state_dict()), self._ahead), start
+        return ((place(batch), None) for batch in iterator), start
+
+    def ended(self, ended: Pass, look_from: State | None) -> None:
+        """Take note that a pass is over; if it was only a look, of where it started."""
+        if not (ended.whole or ended.exhausted):
+            self._left = ended.state
+        if look_from is not None:
+            self._look = (look_from, self.loader.state_dict())
+        if self._running() in (ended, None):  # While a pass is being collected its weak reference is dead already.
+            self._latest = None
+        self.hooks.epoch(self.state_dict()["epoch"])
+        self.hooks.ended()
+
+
+class Pass:
+    """One pass: batches, until the epoch ends or it is left.
+
+    Attributes:
+        taken: batches delivered.
+        exhausted: whether the end was asked for and found.
+        state: of the loader after the batch delivered last; None where that is the loader's present one.
+    """
+
+    def __init__(self, passes: Passes) -> None:
+        self._passes = passes
+        self._batches: Iterator[tuple[Any, State | None]] | None = None
+        self._start: State | None = None
+        self._total = -1
+        self._over = False
+        self.taken = 0
+        self.exhausted = False
+        self.state: State | None = None
+
+    def __iter__(self) -> Pass:
+        return self
+
+    def __next__(self) -> Any:
+        if self._over:
+            if self.exhausted:
+                raise StopIteration
+            raise DataloadError(
+                "this iterator is over: it met an error, or a newer one was made of the same Loader, which runs one at "
+                "a time. For two at once make a second Loader: loader.with_options()"
+            )
+        if self._batches is None:
+            self._batches, self._start = self._passes.begin(self)
+            self.state = self._start if isinstance(self._batches, Ahead) else None
+        try:
+            placed, self.state = next(self._batches)
+        except BaseException as error:
+            self.exhausted = isinstance(error, StopIteration)
+            self._end(look=False)
+            raise
+        self.taken += 1
+        if self.taken == 1 and self._start is not None:
+            # Asked after the first batch: the length of a foreign order is known once it has been read.
+            self._total = self._passes.loader.plan.num_batches(self._start["epoch"], self._start["samples"])
+        return self._passes.arrive(placed)
+
+    @property
+    def whole(self) -> bool:
+        """Whether the last batch of the epoch has been delivered."""
+        return self.taken == self._total
+
+    def leave(self) -> None:
+        """End the pass where it is."""
+        if self._over or self._batches is None:
+            return
+        if self.whole:
+            # The loader learns that this was the end; otherwise it would take the epoch as left early and end its
+            # workers.
+            self.exhausted = next(self._batches, None) is None
+        self._end(look=self.taken <= 1 and not self.whole)
+
+    def _end(self, *, look: bool) -> None:
+        self._over = True
+        batches, self._batches = self._batches, None
+        if isinstance(batches, Ahead):
+            batches.close()
+        del batches
+        assert self._start is not None
+        self._passes.ended(self, self._start if look else None)
+
+    def __del__(self) -> None:
+        self.leave()

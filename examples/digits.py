@@ -1,0 +1,41 @@
+"""The spoken digits as two loaders, for the examples beside this file.
+
+The recordings are those of the Free Spoken Digit Dataset, {digit}_{speaker}_{take}.wav at 8 kHz; takes 0 to 4 are for
+testing, as its authors have it.
+"""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from dataload import Loader
+from dataload.transforms import DecodeAudio, LogMel, Normalize, PadOrTrim
+
+FRAMES, MELS = 64, 40
+FEATURES = [LogMel(8_000, n_mels=MELS), Normalize(), PadOrTrim(FRAMES)]
+
+
+def arguments(**more: Any) -> argparse.Namespace:
+    """Read what every example takes, and a few options of its own."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("folder", type=Path, help="with the recordings")
+    parser.add_argument("--epochs", type=int, default=8)
+    parser.add_argument("--limit", type=int, help="recordings to use, all unless given")
+    for name, default in more.items():
+        parser.add_argument(f"--{name}", type=type(default), default=default)
+    return parser.parse_args()
+
+
+def loaders(folder: Path, limit: int | None = None, **options: Any) -> tuple[Loader, Loader]:
+    """Return the loaders of training and of test samples, whose batches are (audio, label)."""
+    files = sorted(folder.glob("*.wav"))
+    if limit is not None:
+        files = files[:: max(len(files) // limit, 1)]
+    chain = [DecodeAudio(8_000), *FEATURES]
+
+    def loader(test: bool, **options: Any) -> Loader:
+        chosen = [path for path in files if (int(path.stem.split("_")[2]) < 5) == test]
+        samples = [(str(path), int(path.stem[0])) for path in chosen]
+        return Loader(samples, transforms={0: chain}, batch_size=32, **options)
+
+    return loader(False, **{"shuffle": True, "num_workers": 2, "worker": "process", **options}), loader(True)

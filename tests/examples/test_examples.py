@@ -1,0 +1,83 @@
+"""Every example runs on the real digits, and does what it says."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+SMALL = ["--limit", "300", "--epochs", "2"]
+
+
+def run(name, *arguments, folder, **variables):
+    quiet = {
+        "TF_CPP_MIN_LOG_LEVEL": "3",
+        "JAX_PLATFORMS": "cpu",
+        "CUDA_VISIBLE_DEVICES": "",
+        "PYTHONWARNINGS": "ignore",
+    }
+    ended = subprocess.run(
+        [sys.executable, str(EXAMPLES / name), *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        cwd=folder,
+        env={**os.environ, **quiet, **variables},
+        timeout=200,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    return ended.stdout
+
+
+def accuracy(output):
+    (found,) = re.findall(r"accuracy: ([\d.]+)", output)
+    return float(found)
+
+
+def test_a_torch_run_that_was_stopped_goes_on_to_the_same_number_of_steps(fsdd, tmp_path):
+    stopped = run("torch_training.py", fsdd, *SMALL, "--checkpoint", "part.pt", "--steps", "5", folder=tmp_path)
+    resumed = run("torch_training.py", fsdd, *SMALL, "--checkpoint", "part.pt", folder=tmp_path)
+    assert stopped == "stopped after step 5\n"
+    # 240 of the 300 recordings are for training, in batches of 32.
+    assert re.findall(r"steps: (\d+)", resumed) == ["16"] and accuracy(resumed) > 0.2
+
+
+def test_lightning_trains_and_resumes(fsdd, tmp_path):
+    first = run("lightning_training.py", fsdd, "--limit", "300", "--epochs", "1", folder=tmp_path)
+    last = tmp_path / "lightning_run" / "last.ckpt"
+    resumed = run("lightning_training.py", fsdd, *SMALL, "--resume", last, folder=tmp_path)
+    assert "steps: 8," in first and "steps: 16," in resumed and accuracy(resumed) > 0.2
+
+
+@pytest.mark.parametrize("backend", ["tensorflow", "torch", "jax"])
+def test_keras_trains_on_each_backend(backend, fsdd, tmp_path):
+    output = run("keras_training.py", fsdd, *SMALL, folder=tmp_path, KERAS_BACKEND=backend)
+    assert f"backend: {backend}, from epoch: 0," in output and accuracy(output) > 0.2
+
+
+def test_keras_goes_on_where_it_was_stopped(fsdd, tmp_path):
+    run("keras_training.py", fsdd, "--limit", "100", "--epochs", "1", folder=tmp_path, KERAS_BACKEND="jax")
+    again = run("keras_training.py", fsdd, "--limit", "100", "--epochs", "2", folder=tmp_path, KERAS_BACKEND="jax")
+    assert "from epoch: 1," in again
+
+
+def test_jax_trains_over_several_devices(fsdd, tmp_path):
+    flags = "--xla_force_host_platform_device_count=2"
+    output = run("jax_training.py", fsdd, "--limit", "600", "--epochs", "4", folder=tmp_path, XLA_FLAGS=flags)
+    assert output.startswith("devices: 2,") and accuracy(output) > 0.2
+
+
+def test_what_is_exported_says_the_same(fsdd, tmp_path):
+    output = run("export_and_serve.py", fsdd, folder=tmp_path)
+    found = dict(re.findall(r"([\w.]+): largest difference ([\d.e+-]+)", output))
+    assert set(found) == {"torch.export", "ONNX", "SavedModel"} and all(float(value) < 1e-4 for value in found.values())
+
+
+def test_every_example_is_run_here_and_short():
+    text = Path(__file__).read_text()
+    for path in EXAMPLES.glob("*.py"):
+        assert path.name in text or path.name == "digits.py", path
+        assert path.read_text().count("\n") < 80, path

@@ -1,0 +1,33 @@
+"""Chains that have counterparts in graphs, and how near to them these must come."""
+
+import numpy as np
+
+from dataload import Chain
+from dataload.transforms import MFCC, LogMel, MelSpectrogram, Normalize, PadOrTrim, Resample, Spectrogram
+from dataload.transforms.melfeatures import LOGS
+
+CHAINS = {
+    "log-mel": [LogMel(8_000, n_mels=40)],
+    "librosa's": [LogMel(8_000, n_fft=256, hop_length=100, n_mels=30, pad_mode="constant", log="db", top_db=60.0)],
+    "inside": [LogMel(8_000, n_mels=40, center=False, window="hamming", mel_scale="htk", norm=None, log="log10")],
+    "short window": [LogMel(8_000, n_fft=400, win_length=199, n_mels=40, f_min=50.0, f_max=3_500.0, pad_mode="edge")],
+    "mfcc": [MFCC(8_000, n_mels=40)],
+    "normalised": [Resample(8_000, 8_000), LogMel(8_000, n_mels=40), Normalize(), PadOrTrim(64, value=-1.0)],
+    "scaled": [PadOrTrim(3_000), LogMel(8_000, n_mels=3, floor=1e-6), Normalize([-8.0, -7.0, -6.0], [2.0, 3.0, 4.0])],
+    "waveform": [Normalize(), PadOrTrim(6_000, value=0.5)],
+    "mel": [MelSpectrogram(8_000, n_mels=40, power=1.0)],
+    "spectrogram": [Spectrogram(8_000, power=1.5)],
+}
+
+
+def apart(got, row, waveform):
+    """Return the largest difference from what the chain gives: of logarithms in nats, of powers relative to the top.
+
+    These are the values as they leave the chain, quiet bins included.
+    """
+    expected = Chain(row)(waveform)
+    assert got.shape == expected.shape and got.dtype == np.float32
+    difference = float(np.abs(got.astype(np.float64) - expected).max())
+    if isinstance(row[-1], MelSpectrogram | Spectrogram):
+        return difference / float(expected.max())
+    return difference / LOGS[getattr(row[-1], "log", "ln")]

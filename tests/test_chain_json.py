@@ -1,0 +1,157 @@
+"""Chains as JSON: the same chain again, later, elsewhere, or a clear word."""
+
+import json
+import subprocess
+import sys
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+
+from dataload import Chain
+from dataload.chain_json import register
+from dataload.errors import ChainError
+from dataload.transforms import (
+    MFCC,
+    DecodeAudio,
+    LogMel,
+    MelSpectrogram,
+    Normalize,
+    PadOrTrim,
+    RandomCrop,
+    Resample,
+    SpecAugment,
+    Spectrogram,
+)
+
+CHAINS = [
+    [DecodeAudio(8_000), LogMel(8_000, n_mels=40), Normalize()],
+    [DecodeAudio(8_000, mono=False)],
+    [Resample(8_000, 16_000), RandomCrop(400), Spectrogram(16_000, power=1.0, pad_mode="constant")],
+    [MFCC(22_050, n_mfcc=20, n_mels=128, n_fft=2048, win_length=2048, hop_length=512, top_db=None)],
+    [MelSpectrogram(16_000, f_min=20.0, norm=None), SpecAugment(fill=0.0), PadOrTrim(50, value=-1.5)],
+    [Normalize(mean=[1.0, 2.0], std=[0.5, 0.1])],
+    [],
+]
+
+
+@dataclass(frozen=True)
+class Gain:
+    factor: float = 2.0
+    bias: float = 0.0
+
+    def __call__(self, x):
+        return x * self.factor + self.bias
+
+
+@dataclass(frozen=True)
+class Twice:
+    inner: Gain
+
+    def __call__(self, x):
+        return self.inner(self.inner(x))
+
+
+@pytest.mark.parametrize("row", CHAINS, ids=str)
+def test_a_chain_comes_back_equal(row):
+    chain = Chain(row)
+    assert Chain.from_json(chain.to_json()) == chain
+
+
+def test_every_parameter_is_written_so_that_another_default_later_changes_nothing():
+    (written,) = json.loads(Chain([LogMel(16_000)]).to_json())["transforms"]
+    assert written["transform"] == "LogMel" and written["version"] == 1
+    assert written["fields"].items() >= {"n_mels": 80, "f_max": 8000.0, "hop_length": 160, "log": "ln"}.items()
+
+
+def test_a_parameter_that_was_added_since_takes_its_default():
+    content = json.loads(Chain([LogMel(16_000, n_mels=64)]).to_json())
+    del content["transforms"][0]["fields"]["top_db"]
+    assert Chain.from_json(json.dumps(content)) == Chain([LogMel(16_000, n_mels=64)])
+
+
+def test_a_fresh_process_reads_it_without_importing_the_transforms_itself():
+    text = Chain([LogMel(8_000, n_mels=8)]).to_json()
+    script = (
+        "import sys; from dataload import Chain; import numpy as np\n"
+        "print(Chain.from_json(sys.argv[1])(np.zeros(800, np.float32)).shape)"
+    )
+    ended = subprocess.run([sys.executable, "-c", script, text], capture_output=True, text=True, check=True)
+    assert ended.stdout == "(11, 8)\n"
+
+
+def test_own_transforms_are_registered_and_may_hold_others():
+    register(Gain)
+    register(Twice)
+    chain = Chain([Twice(Gain(3.0)), Gain()])
+    again = Chain.from_json(chain.to_json())
+    assert again == chain and again(1.0) == 18.0
+
+
+def test_an_older_version_of_the_parameters_is_upgraded():
+    register(Gain)
+    text = Chain([Gain(0.5)]).to_json()
+
+    def upgrade(version, fields):
+        assert version == 1
+        return {**fields, "factor": fields["factor"] * 10}
+
+    register(Gain, version=2, upgrade=upgrade)
+    assert Chain.from_json(text) == Chain([Gain(5.0)])
+    newer = Chain([Gain(0.5)]).to_json()
+    register(Gain, version=2)
+    with pytest.raises(ChainError, match="Gain, was written in version 1 of its fields, which nothing upgrades"):
+        Chain.from_json(text)
+    register(Gain)
+    with pytest.raises(ChainError, match="Gain, was written in version 2 of its fields, here is 1: install newer code"):
+        Chain.from_json(newer)
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ([LogMel(8_000, n_mels=40), lambda x: x], "transform 1 is .*<lambda>, which JSON has no name for"),
+        ([np.abs], "transform 0 is absolute, which JSON has no name for"),
+    ],
+)
+def test_what_has_no_name_is_refused_when_it_is_written(row, message):
+    with pytest.raises(ChainError, match=message):
+        Chain(row).to_json()
+
+
+def test_a_value_that_json_has_no_word_for_is_named():
+    register(Gain)
+    with pytest.raises(ChainError, match="factor of Gain is array"):
+        Chain([Gain(np.zeros(2))]).to_json()
+    with pytest.raises(ChainError, match="factor of Gain is inf"):
+        Chain([Gain(float("inf"))]).to_json()
+
+
+def changed(change):
+    content = json.loads(Chain([LogMel(8_000, n_mels=40)]).to_json())
+    change(content)
+    return json.dumps(content)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("nonsense", "this is no JSON"),
+        ("[1]", "this is not a chain"),
+        (changed(lambda c: c.update(dataload_chain=2)), "format 2, this dataload reads 1"),
+        (changed(lambda c: c["transforms"][0].update(transform="os.system")), "'os.system', which is not registered"),
+        (changed(lambda c: c["transforms"][0]["fields"].update(colour=1)), "LogMel has no parameter colour here"),
+        (changed(lambda c: c["transforms"][0].pop("version")), "transform 0 is damaged"),
+    ],
+)
+def test_what_is_no_chain_of_this_version_is_refused_with_the_reason(text, message):
+    with pytest.raises(ChainError, match=message):
+        Chain.from_json(text)
+
+
+def test_a_name_is_not_taken_twice():
+    register(Gain)
+    with pytest.raises(ChainError, match="named LogMel is registered already, from dataload"):
+        register(type("LogMel", (Gain,), {}))
+    with pytest.raises(ChainError, match="is no dataclass"):
+        register(len)
