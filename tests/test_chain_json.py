@@ -36,7 +36,7 @@ CHAINS = [
 
 
 @dataclass(frozen=True)
-class Gain:
+class Scaling:
     factor: float = 2.0
     bias: float = 0.0
 
@@ -46,7 +46,7 @@ class Gain:
 
 @dataclass(frozen=True)
 class Twice:
-    inner: Gain
+    inner: Scaling
 
     def __call__(self, x):
         return self.inner(self.inner(x))
@@ -81,29 +81,31 @@ def test_a_fresh_process_reads_it_without_importing_the_transforms_itself():
 
 
 def test_own_transforms_are_registered_and_may_hold_others():
-    register(Gain)
+    register(Scaling)
     register(Twice)
-    chain = Chain([Twice(Gain(3.0)), Gain()])
+    chain = Chain([Twice(Scaling(3.0)), Scaling()])
     again = Chain.from_json(chain.to_json())
     assert again == chain and again(1.0) == 18.0
 
 
 def test_an_older_version_of_the_parameters_is_upgraded():
-    register(Gain)
-    text = Chain([Gain(0.5)]).to_json()
+    register(Scaling)
+    text = Chain([Scaling(0.5)]).to_json()
 
     def upgrade(version, fields):
         assert version == 1
         return {**fields, "factor": fields["factor"] * 10}
 
-    register(Gain, version=2, upgrade=upgrade)
-    assert Chain.from_json(text) == Chain([Gain(5.0)])
-    newer = Chain([Gain(0.5)]).to_json()
-    register(Gain, version=2)
-    with pytest.raises(ChainError, match="Gain, was written in version 1 of its fields, which nothing upgrades"):
+    register(Scaling, version=2, upgrade=upgrade)
+    assert Chain.from_json(text) == Chain([Scaling(5.0)])
+    newer = Chain([Scaling(0.5)]).to_json()
+    register(Scaling, version=2)
+    with pytest.raises(ChainError, match="Scaling, was written in version 1 of its fields, which nothing upgrades"):
         Chain.from_json(text)
-    register(Gain)
-    with pytest.raises(ChainError, match="Gain, was written in version 2 of its fields, here is 1: install newer code"):
+    register(Scaling)
+    with pytest.raises(
+        ChainError, match="Scaling, was written in version 2 of its fields, here is 1: install newer code"
+    ):
         Chain.from_json(newer)
 
 
@@ -120,11 +122,11 @@ def test_what_has_no_name_is_refused_when_it_is_written(row, message):
 
 
 def test_a_value_that_json_has_no_word_for_is_named():
-    register(Gain)
-    with pytest.raises(ChainError, match="factor of Gain is array"):
-        Chain([Gain(np.zeros(2))]).to_json()
-    with pytest.raises(ChainError, match="factor of Gain is inf"):
-        Chain([Gain(float("inf"))]).to_json()
+    register(Scaling)
+    with pytest.raises(ChainError, match="factor of Scaling is array"):
+        Chain([Scaling(np.zeros(2))]).to_json()
+    with pytest.raises(ChainError, match="factor of Scaling is inf"):
+        Chain([Scaling(float("inf"))]).to_json()
 
 
 def changed(change):
@@ -150,8 +152,8 @@ def test_what_is_no_chain_of_this_version_is_refused_with_the_reason(text, messa
 
 
 def test_a_name_is_not_taken_twice():
-    register(Gain)
+    register(Scaling)
     with pytest.raises(ChainError, match="named LogMel is registered already, from dataload"):
-        register(type("LogMel", (Gain,), {}))
+        register(type("LogMel", (Scaling,), {}))
     with pytest.raises(ChainError, match="is no dataclass"):
         register(len)

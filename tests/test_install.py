@@ -55,7 +55,13 @@ def test_the_wheel_holds_each_package_once_under_its_full_name(built):
     names = zipfile.ZipFile(built[0]).namelist()
     assert len(names) == len(set(names))
     assert {name.split("/")[0] for name in names if ".dist-info" not in name} == {"dataload"}
-    for name in ("loader.py", "py.typed", "transforms/__init__.py", "adapters/torch.py", "commands/__init__.py"):
+    for name in (
+        "loader.py",
+        "py.typed",
+        "transforms/__init__.py",
+        "adapters/torch/dataloader.py",
+        "commands/__init__.py",
+    ):
         assert f"dataload/{name}" in names
 
 

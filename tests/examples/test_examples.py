@@ -52,16 +52,16 @@ def test_lightning_trains_and_resumes(fsdd, tmp_path):
     assert "steps: 8," in first and "steps: 16," in resumed and accuracy(resumed) > 0.2
 
 
-@pytest.mark.parametrize("backend", ["tensorflow", "torch", "jax"])
-def test_keras_trains_on_each_backend(backend, fsdd, tmp_path):
+@pytest.mark.parametrize("backend", ["tensorflow", "torch"])
+def test_keras_trains_on_a_backend(backend, fsdd, tmp_path):
     output = run("keras_training.py", fsdd, *SMALL, folder=tmp_path, KERAS_BACKEND=backend)
     assert f"backend: {backend}, from epoch: 0," in output and accuracy(output) > 0.2
 
 
-def test_keras_goes_on_where_it_was_stopped(fsdd, tmp_path):
-    run("keras_training.py", fsdd, "--limit", "100", "--epochs", "1", folder=tmp_path, KERAS_BACKEND="jax")
-    again = run("keras_training.py", fsdd, "--limit", "100", "--epochs", "2", folder=tmp_path, KERAS_BACKEND="jax")
-    assert "from epoch: 1," in again
+def test_keras_on_jax_goes_on_where_it_was_stopped(fsdd, tmp_path):
+    run("keras_training.py", fsdd, "--limit", "300", "--epochs", "1", folder=tmp_path, KERAS_BACKEND="jax")
+    again = run("keras_training.py", fsdd, *SMALL, folder=tmp_path, KERAS_BACKEND="jax")
+    assert "backend: jax, from epoch: 1," in again and accuracy(again) > 0.2
 
 
 def test_jax_trains_over_several_devices(fsdd, tmp_path):
