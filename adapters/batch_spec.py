@@ -169,7 +169,7 @@ def _some_batches(loader: Loader, epoch: int, *, just_first: bool) -> Iterator[I
     if just_first or count < 3:
         return
     if isinstance(plan, SizedBatches):
-        batches = plan.batches(epoch, (count - 1) * plan.batch_size)
+        batches = plan.batches(epoch, plan.position(epoch, 0, count - 1))
     *_, last = batches
     yield last
 

@@ -38,7 +38,7 @@ def main() -> None:
     """Train; with --resume a checkpoint, from where that was saved."""
     given = arguments(resume="", output="lightning_run")
     train, test = map(to_dataloader, loaders(given.folder, given.limit))
-    # Among several devices: Loader(..., shard="auto"), and use_distributed_sampler=False here.
+    # Among several devices under torchrun: loaders(..., shard="auto").
     trainer = lightning.Trainer(
         max_epochs=given.epochs,
         accelerator="auto",

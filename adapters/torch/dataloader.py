@@ -8,12 +8,14 @@ result is a real DataLoader, and its parts are real ones: code that asks for one
 
 from __future__ import annotations
 
+import warnings
 import weakref
 from collections.abc import Iterator
 from typing import Any
 
 import torch
-from torch.utils.data import BatchSampler, DataLoader, Sampler
+from torch import distributed
+from torch.utils.data import BatchSampler, DataLoader, DistributedSampler, Sampler
 
 from dataload.adapters.passes import Passes, PassHooks
 from dataload.adapters.torch import accelerate
@@ -44,8 +46,8 @@ def to_dataloader(
     both by themselves. The Trainer of Hugging Face resumes by skipping batches of a DataLoader that it makes of this
     one's parts, so the epoch that it resumes in does without the loader's workers.
 
-    Among several ranks, give the Loader its `shard` and leave the order to it:
-    `Trainer(use_distributed_sampler=False)` in Lightning; Accelerate's `prepare` changes nothing.
+    Among several ranks give the Loader its share, `shard="auto"`: Lightning then puts no sampler of its own in the
+    place of the order, and Accelerate's `prepare` changes nothing.
 
     Args:
         loader: makes the batches, with its own workers, order and state.
@@ -58,6 +60,9 @@ def to_dataloader(
         A DataLoader with `set_epoch`, `state_dict` and `load_state_dict`. While a batch is on its way it raises what
         the loader raises, and `CollateError` for an array of a type that torch has no tensor for (strings, objects,
         structures, times); the message names the field.
+
+    Warns:
+        UserWarning: among several ranks of torch.distributed, a loader that does not share out its samples.
 
     >>> dataloader = to_dataloader(Loader([1.0, 2.0, 3.0], batch_size=2))
     >>> list(dataloader)
@@ -101,13 +106,14 @@ class TorchLoader(DataLoader[Any]):
         options: dict[str, Any] = {"batch_sampler": _foreign_batches(parts) or _Batches(self._passes)}
         listed: dict[str, Any] = {}
         if not parts and isinstance(loader.plan, SizedBatches):
-            order = _Order(self._passes, loader.plan)
+            order = (_RankOrder if loader.shard.world > 1 else _Order)(self._passes, loader.plan)
             options = {"batch_size": loader.plan.batch_size, "sampler": order, "drop_last": loader.drop_last}
             listed = {"batch_sampler": _OrderInBatches(order, loader.plan.batch_size, loader.drop_last)}
         copy = Copy(target)
         super().__init__(samples, collate_fn=lambda values: copy.send(samples.collate_fn(values)), **options)
         # In the place of torch's own, which has no set_epoch; past torch's guard, which keeps users from doing so.
         self.__dict__.update(listed)
+        _warn_of_ranks(loader)
         self.loader = loader
         self.device = target
         self._foreign = bool(parts)
@@ -155,10 +161,20 @@ def _foreign_batches(parts: dict[str, Any]) -> Any:
     if order is not None and not isinstance(order, _Order):
         raise ConfigError(
             f"something wants to put a {type(order).__name__} in the place of the Loader's order, so its workers and "
-            "state would be for nothing: share samples out to ranks with Loader(..., shard='auto'), and keep the tool "
-            "from doing it, in Lightning with Trainer(use_distributed_sampler=False)"
+            "state would be for nothing: share samples out to ranks with Loader(..., shard='auto')"
         )
     return batches
+
+
+def _warn_of_ranks(loader: Loader) -> None:
+    if loader.shard.world == 1 and distributed.is_available() and distributed.is_initialized():
+        world = distributed.get_world_size()
+        if world > 1:
+            warnings.warn(
+                f"this is one of {world} ranks in torch.distributed, but the Loader gives each of them all samples: "
+                "share them out with Loader(..., shard='auto')",
+                stacklevel=4,
+            )
 
 
 class _Hooks(PassHooks):
@@ -198,6 +214,17 @@ class _Order(Sampler[int]):
     def set_epoch(self, epoch: int) -> None:
         """Do what `Loader.set_epoch` does: tools that know a sampler's epoch call it here."""
         self._passes.set_epoch(epoch)
+
+
+class _RankOrder(_Order, DistributedSampler[int]):
+    """The indices of this rank in the epoch under way.
+
+    By its class Lightning and others know that the samples are shared out to ranks already.
+    """
+
+    def __init__(self, passes: Passes, plan: SizedBatches) -> None:
+        DistributedSampler.__init__(self, passes.loader.source, plan.shard.world, plan.shard.rank, shuffle=False)
+        _Order.__init__(self, passes, plan)
 
 
 class _OrderInBatches(BatchSampler):

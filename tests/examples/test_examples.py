@@ -12,7 +12,7 @@ EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 SMALL = ["--limit", "300", "--epochs", "2"]
 
 
-def run(name, *arguments, folder, **variables):
+def run(name, *arguments, folder, launch=(), **variables):
     quiet = {
         "TF_CPP_MIN_LOG_LEVEL": "3",
         "JAX_PLATFORMS": "cpu",
@@ -20,7 +20,7 @@ def run(name, *arguments, folder, **variables):
         "PYTHONWARNINGS": "ignore",
     }
     ended = subprocess.run(
-        [sys.executable, str(EXAMPLES / name), *map(str, arguments)],
+        [sys.executable, *launch, str(EXAMPLES / name), *map(str, arguments)],
         capture_output=True,
         text=True,
         cwd=folder,
@@ -43,6 +43,15 @@ def test_a_torch_run_that_was_stopped_goes_on_to_the_same_number_of_steps(fsdd, 
     assert stopped == "stopped after step 5\n"
     # 240 of the 300 recordings are for training, in batches of 32.
     assert re.findall(r"steps: (\d+)", resumed) == ["16"] and accuracy(resumed) > 0.2
+
+
+def test_ranks_train_together_under_torchrun_and_resume_as_one(fsdd, tmp_path):
+    launch = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node"]
+    small = ["ddp_training.py", fsdd, "--limit", "300"]
+    two = run(*small, "--epochs", "1", folder=tmp_path, launch=[*launch, "2"])
+    assert "epoch 0, rank 0: 120 samples" in two and "epoch 0, rank 1: 120 samples" in two
+    one = run(*small, "--epochs", "2", folder=tmp_path, launch=[*launch, "1"])
+    assert "epoch 0" not in one and "epoch 1, rank 0: 240 samples" in one and accuracy(one) > 0.1
 
 
 def test_lightning_trains_and_resumes(fsdd, tmp_path):
