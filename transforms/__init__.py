@@ -10,21 +10,38 @@ if __name__ != "dataload.transforms":
     )
 
 from dataload.transforms.augment import RandomCrop, SpecAugment
+from dataload.transforms.chroma import Chroma
+from dataload.transforms.decibels import PowerToDB
 from dataload.transforms.decode import DecodeAudio
-from dataload.transforms.melfeatures import MFCC, LogMel, MelSpectrogram
+from dataload.transforms.deltas import Deltas
+from dataload.transforms.energy import Energy
+from dataload.transforms.melfeatures import LogMel, MelSpectrogram
+from dataload.transforms.mfcc import MFCC
+from dataload.transforms.normalize import Normalize
+from dataload.transforms.pcen import PCEN
+from dataload.transforms.preemphasis import Dither, PreEmphasis
 from dataload.transforms.resample import Resample
-from dataload.transforms.shape import Normalize, PadOrTrim
+from dataload.transforms.shape import PadOrTrim
 from dataload.transforms.spectrogram import Spectrogram
+from dataload.transforms.zerocrossing import ZeroCrossingRate
 
 __all__ = [
     "MFCC",
+    "PCEN",
+    "Chroma",
     "DecodeAudio",
+    "Deltas",
+    "Dither",
+    "Energy",
     "LogMel",
     "MelSpectrogram",
     "Normalize",
     "PadOrTrim",
+    "PowerToDB",
+    "PreEmphasis",
     "RandomCrop",
     "Resample",
     "SpecAugment",
     "Spectrogram",
+    "ZeroCrossingRate",
 ]
