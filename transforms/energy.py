@@ -15,6 +15,7 @@ from dataload.transforms.checks import Float32, check_finite, one_of, store
 from dataload.transforms.framed import Framed
 from dataload.transforms.framing import Framing
 from dataload.transforms.logarithm import LOGS, log_factor, log_floor, take_log
+from dataload.transforms.plain import cut
 from dataload.transforms.scratch import scratch
 
 
@@ -24,9 +25,13 @@ def frame_energies(waveform: Float32, framing: Framing) -> Float32:
     frames, shape = scratch("frames", (framing.block, framing.n_fft)), framing.shape
     fill = fast.steps().fill
     for start in range(0, len(energies), framing.block):
-        rows = frames[: min(framing.block, len(energies) - start)]
-        fill(waveform, framing, shape, start, rows)
-        np.einsum("ij,ij->i", rows, rows, out=energies[start : start + len(rows)])
+        out = energies[start : start + framing.block]
+        if framing.changes_nothing:
+            rows = cut(waveform, framing, start, len(out))
+        else:
+            rows = frames[: len(out)]
+            fill(waveform, framing, shape, start, rows)
+        np.einsum("ij,ij->i", rows, rows, out=out)
     return energies
 
 

@@ -71,6 +71,12 @@ class Framing:
         """The window with the scale in it: (length,)."""
         return window(self.window, self.win_length, n_fft=self.length, periodic=self.periodic, scale=self.scale)
 
+    @property
+    def changes_nothing(self) -> bool:
+        """Whether the frames are stretches of the waveform as they are."""
+        shaped = self.window != "rectangular" or self.win_length < self.length or self.scale != 1.0
+        return not (shaped or self.remove_dc or self.frame_pre_emphasis)
+
     def n_frames(self, n_samples: int) -> int:
         """Return the number of frames of a clip."""
         hop = self.hop_length

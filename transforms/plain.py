@@ -32,14 +32,7 @@ def fill(waveform: Float32, framing: Framing, shape: Float32, first: int, out: F
     """
     out[:, framing.length :] = 0.0
     out = out[:, : framing.length]
-    hop = framing.hop_length
-    start = first * hop - framing.pad
-    stop = start + (len(out) - 1) * hop + framing.length
-    if start < 0 or stop > len(waveform):
-        waveform = _padded(waveform, start, stop, framing.pad_mode)
-        start = 0
-    # numpy's as_strided and sliding_window_view do the same and take five times as long.
-    frames = np.ndarray(out.shape, np.float32, waveform, 4 * start, (4 * hop, 4))
+    frames = cut(waveform, framing, first, len(out))
     if framing.remove_dc:
         np.subtract(frames, frames.mean(axis=1, keepdims=True), out=out)
         frames = out
@@ -50,6 +43,28 @@ def fill(waveform: Float32, framing: Framing, shape: Float32, first: int, out: F
         np.multiply(frames[:, :1], np.float32(1.0) - factor, out=out[:, :1])
         frames = out
     np.multiply(frames, shape, out=out)
+
+
+def cut(waveform: Float32, framing: Framing, first: int, count: int) -> Float32:
+    """Return frames as they are, a view of the waveform or of memory that the next call uses again.
+
+    Args:
+        waveform: (samples,), long enough for the padding.
+        framing: how to cut.
+        first: number of the first frame.
+        count: of frames.
+
+    Returns:
+        (count, framing.length), to be read only.
+    """
+    hop = framing.hop_length
+    start = first * hop - framing.pad
+    stop = start + (count - 1) * hop + framing.length
+    if start < 0 or stop > len(waveform):
+        waveform = _padded(waveform, start, stop, framing.pad_mode)
+        start = 0
+    # numpy's as_strided and sliding_window_view do the same and take five times as long.
+    return np.ndarray((count, framing.length), np.float32, waveform, 4 * start, (4 * hop, 4))
 
 
 def _padded(waveform: Float32, start: int, stop: int, mode: str) -> Float32:
