@@ -5,6 +5,7 @@ Apart from `mel`, which makes the filters, and from `spectrogram`, which says ho
 
 from __future__ import annotations
 
+import sys
 import warnings
 from dataclasses import KW_ONLY, dataclass
 from functools import lru_cache
@@ -174,5 +175,13 @@ def _warn_of_empty(bank: Bank) -> None:
         warnings.warn(
             f"mel filters without a bin of n_fft={bank.n_fft} at {bank.sample_rate} Hz inside give zeros: "
             f"{', '.join(map(str, empty))} ({len(empty)} of {bank.n_mels}); use fewer n_mels or a longer n_fft",
-            stacklevel=5,
+            stacklevel=_outside(),
         )
+
+
+def _outside() -> int:
+    """Return the stack level of whoever made the transform, by its constructor or by a preset."""
+    level, frame = 0, sys._getframe()
+    while frame.f_back is not None and frame.f_globals["__name__"].startswith("dataload.transforms."):
+        level, frame = level + 1, frame.f_back
+    return level

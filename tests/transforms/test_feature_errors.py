@@ -159,6 +159,13 @@ def test_empty_mel_filters_are_named_once():
     assert np.isfinite(features).all()
 
 
+@pytest.mark.parametrize("kind", [MelSpectrogram, LogMel, MFCC])
+def test_the_warning_names_the_line_that_made_the_transform(kind):
+    with pytest.warns(UserWarning) as seen:
+        kind.preset("torchaudio", n_mels=129 + len(kind.__name__))  # other filters than anybody has made before
+    assert [warning.filename for warning in seen] == [__file__]
+
+
 def test_default_filters_are_not_empty():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
