@@ -25,8 +25,8 @@ from dataload.transforms import (
     Resample,
     Spectrogram,
 )
-from dataload.transforms.functional import dct_matrix, mel_filters, window
-from dataload.transforms.melfeatures import LOGS
+from dataload.transforms.cepstrum import dct_matrix, lifter_weights
+from dataload.transforms.logarithm import log_factor
 
 Float64 = NDArray[np.float64]
 # Of the largest value; a wrong window, scale or frame is off by far more, rounding by far less.
@@ -37,21 +37,30 @@ _TOLERANCE = 1e-3
 class Frames:
     """Cut a waveform (..., samples) into frames and take a power of their spectra: (..., frames, n_fft // 2 + 1).
 
-    Frame t starts at sample t·hop - pad; there are 1 + (samples + 2·pad - n_fft) // hop of them.
+    Frame t starts at sample t·hop - pad; there are (samples + more) // hop of them.
 
     Attributes:
-        basis: (n_fft, 2·bins), the window times cos in the first half of the columns and times sin in the second:
-            the discrete Fourier transform as one matrix product, in float64 because a float32 product would lose the
+        basis: (length, 2·bins), from a frame to the real parts of its spectrum in the first half of the columns and the
+            imaginary ones in the second. All that is done to a frame is linear: its mean, pre-emphasis, window and the
+            discrete Fourier transform are one matrix product, in float64 because a float32 product would lose the
             quiet bins, where the logarithm looks.
-        pad_mode: what stands outside of the waveform: "reflect", "edge" or "constant" for zeros.
+        pad_mode: what stands outside of the waveform: "reflect", "symmetric", "edge" or "constant" for zeros.
         power: of the magnitudes.
     """
 
     basis: Float64
     hop: int
     pad: int
+    more: int
     pad_mode: str
     power: float
+
+
+@dataclass(frozen=True)
+class Emphasize:
+    """x[t] - factor·x[t - 1], with the first sample as it is."""
+
+    factor: float
 
 
 @dataclass(frozen=True)
@@ -63,8 +72,9 @@ class Weigh:
 
 @dataclass(frozen=True)
 class Log:
-    """factor·ln(max(x, floor))."""
+    """factor·ln(max(x + offset, floor))."""
 
+    offset: float
     floor: float
     factor: float
 
@@ -95,13 +105,14 @@ class Scale:
 
 @dataclass(frozen=True)
 class Standardize:
-    """(x - mean) / (std + eps), measured along an axis."""
+    """(x - mean) / (std + eps), measured along an axis, the variance over its length less ddof."""
 
     axis: int
     eps: float
+    ddof: int
 
 
-ChainStep = Frames | Weigh | Log | Ceil | Fit | Scale | Standardize
+ChainStep = Frames | Emphasize | Weigh | Log | Ceil | Fit | Scale | Standardize
 
 
 def chain_steps(chain: Chain | Sequence[Transform] | Transform) -> list[ChainStep]:
@@ -149,44 +160,55 @@ def _transforms(chain: Chain | Sequence[Transform] | Transform) -> list[Transfor
 
 
 def _frames(transform: Any, power: float) -> list[ChainStep]:
-    if transform.pad_mode not in ("reflect", "edge", "constant"):
-        raise ConfigError(f"{transform!r}: pad_mode={transform.pad_mode!r} has no counterpart in a graph")
-    n_fft = transform.n_fft
-    bins = np.arange(n_fft // 2 + 1)
+    framing = transform._framing()
+    # Every column is what becomes of a frame with one sample in it.
+    frame = np.eye(framing.length)
+    if framing.remove_dc:
+        frame -= 1.0 / framing.length
+    if framing.frame_pre_emphasis:
+        before = np.concatenate([frame[:, :1], frame[:, :-1]], axis=1)
+        frame = frame - framing.frame_pre_emphasis * before
+    frame = frame * framing.shape.astype(np.float64)
+    n_fft = framing.n_fft
     # Reduced before the cosine is taken: of a large argument it would lose digits.
-    phase = 2.0 * np.pi * (np.arange(n_fft)[:, None] * bins % n_fft) / n_fft
-    shape = window(transform.window, transform.win_length, n_fft=n_fft).astype(np.float64)[:, None]
-    basis = np.concatenate([shape * np.cos(phase), shape * np.sin(phase)], axis=1)
-    pad = n_fft // 2 if transform.center else 0
-    return [Frames(basis, transform.hop_length, pad, transform.pad_mode, power)]
+    phase = 2.0 * np.pi * (np.arange(framing.length)[:, None] * np.arange(framing.n_bins) % n_fft) / n_fft
+    basis = frame @ np.concatenate([np.cos(phase), np.sin(phase)], axis=1)
+    hop = framing.hop_length
+    whole = 2 * framing.pad - framing.length + hop
+    more = {"whole": whole, "floor": 0, "round": hop // 2, "ceil": hop - 1}[framing.frame_count]
+    steps: list[ChainStep] = []
+    if transform.pre_emphasis and transform.pre_emphasis_on == "waveform":
+        steps.append(Emphasize(transform.pre_emphasis))
+    return [*steps, Frames(basis, hop, framing.pad, more, framing.pad_mode, power)]
 
 
-def _mel(transform: Any, power: float) -> list[ChainStep]:
-    filters = mel_filters(
-        transform.sample_rate,
-        n_fft=transform.n_fft,
-        n_mels=transform.n_mels,
-        f_min=transform.f_min,
-        f_max=transform.f_max,
-        mel_scale=transform.mel_scale,
-        norm=transform.norm,
-    )
-    return [*_frames(transform, power), Weigh(filters.astype(np.float64))]
+def _mel(transform: Any) -> list[ChainStep]:
+    return [*_frames(transform, transform.power), Weigh(transform._bank().filters().astype(np.float64))]
 
 
 def _log_mel(transform: Any) -> list[ChainStep]:
-    if transform.log not in LOGS:
-        raise ConfigError(f"{transform!r}: log={transform.log!r} has no counterpart in a graph")
+    factor = log_factor(transform.log, transform.power)
     # float32, as the chain has it: below that, another value would be raised to another floor.
-    steps = [*_mel(transform, 2.0), Log(float(np.float32(transform.floor)), LOGS[transform.log])]
+    steps = [*_mel(transform), Log(transform.offset, float(np.float32(transform.floor)), factor)]
     if transform.top_db is not None:
-        steps.append(Ceil(transform.top_db * LOGS[transform.log] / LOGS["db"]))
+        steps.append(Ceil(transform.top_db * factor / log_factor("db", transform.power)))
     return steps
+
+
+def _mfcc(transform: Any) -> list[ChainStep]:
+    basis = dct_matrix(transform.n_mels, transform.n_mfcc, norm=transform.dct_norm).astype(np.float64)
+    if transform.lifter:
+        basis = basis * lifter_weights(transform.n_mfcc, transform.lifter)
+    return [*_log_mel(transform), Weigh(basis)]
+
+
+def _normalized(steps: list[ChainStep], normalize: Normalize | None) -> list[ChainStep]:
+    return steps if normalize is None else [*steps, *_normalize(normalize, -2)]
 
 
 def _normalize(transform: Any, axis: int) -> list[ChainStep]:
     if transform.mean is None:
-        return [Standardize(axis, transform.eps)]
+        return [Standardize(axis, transform.eps, transform.ddof)]
     return [Scale(np.asarray(transform.mean, np.float64), np.asarray(transform.std, np.float64))]
 
 
@@ -201,25 +223,26 @@ def _resample(transform: Any, axis: int) -> list[ChainStep]:
 
 _MAKERS: dict[type, Callable[[Any, int], list[ChainStep]]] = {
     Spectrogram: lambda transform, axis: _frames(transform, transform.power),
-    MelSpectrogram: lambda transform, axis: _mel(transform, transform.power),
-    LogMel: lambda transform, axis: _log_mel(transform),
-    MFCC: lambda transform, axis: [
-        *_log_mel(transform),
-        Weigh(dct_matrix(transform.n_mels, transform.n_mfcc).astype(np.float64)),
-    ],
+    MelSpectrogram: lambda transform, axis: _mel(transform),
+    LogMel: lambda transform, axis: _normalized(_log_mel(transform), transform.normalize),
+    MFCC: lambda transform, axis: _normalized(_mfcc(transform), transform.normalize),
     PadOrTrim: lambda transform, axis: [Fit(axis, transform.length, transform.value)],
     Normalize: _normalize,
     Resample: _resample,
 }
-_FRAMED = {"sample_rate", "n_fft", "win_length", "hop_length", "window", "center", "pad_mode"}
-_BANK = _FRAMED | {"n_mels", "f_min", "f_max", "mel_scale", "norm"}
+_FRAMED = {
+    *("sample_rate", "n_fft", "win_length", "hop_length", "window", "periodic", "window_align", "center", "pad_mode"),
+    *("frame_count", "scale", "remove_dc", "pre_emphasis", "pre_emphasis_on"),
+}
+_BANK = _FRAMED | {"n_mels", "f_min", "f_max", "mel_scale", "norm", "triangles", "power"}
+_LOG = _BANK | {"log", "offset", "floor", "top_db", "normalize"}
 _PARAMETERS = {
     Spectrogram: _FRAMED | {"power"},
-    MelSpectrogram: _BANK | {"power"},
-    LogMel: _BANK | {"log", "floor", "top_db"},
-    MFCC: _BANK | {"log", "floor", "top_db", "n_mfcc"},
+    MelSpectrogram: _BANK,
+    LogMel: _LOG,
+    MFCC: _LOG | {"n_mfcc", "dct_norm", "lifter"},
     PadOrTrim: {"length", "value"},
-    Normalize: {"mean", "std", "eps"},
+    Normalize: {"mean", "std", "eps", "ddof"},
     Resample: {"orig_rate", "new_rate"},
 }
 

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from benchmarks.features import command as features
 from benchmarks.machine import machine, versions
 from benchmarks.plot import plot
 from benchmarks.report import markdown, print_report, write_json
@@ -25,6 +26,10 @@ _RUN = tuple(workload for workload in WORKLOADS if workload.view_of is None)
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command."""
+    given = sys.argv[1:] if arguments is None else arguments
+    if given[:1] == ["features"]:
+        features.main(given[1:])
+        return
     options = _parse(arguments)
     terminal = open_terminal()
     plan = Plan(
@@ -77,7 +82,10 @@ def _progress(record: dict[str, Any]) -> str:
 
 
 def _parse(arguments: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="dataload next to its peers.")
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks",
+        description="dataload next to its peers; `python -m benchmarks features` times features without a loader.",
+    )
     names = ", ".join(workload.name for workload in _RUN)
     parser.add_argument("workloads", nargs="*", type=_workload, metavar="WORKLOAD", help=f"one or more of: {names}")
     families = dict.fromkeys(system.family for system in SYSTEMS.values() if system.role != "reference")

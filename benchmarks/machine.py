@@ -12,7 +12,7 @@ from dataload.machine import processor_name
 
 _PACKAGES = (
     "dataload", "numpy", "scipy", "soundfile", "torch", "tensorflow-cpu", "tensorflow", "grain", "spdl", "lhotse",
-    "webdataset", "numba", "mkl_fft", "miniaudio",
+    "webdataset", "numba", "mkl_fft", "miniaudio", "librosa", "kaldi-native-fbank",
 )  # fmt: skip
 
 

@@ -165,6 +165,20 @@ def close(x: Array) -> Array:
     return x[5_000:5_600]
 
 
+def _scale() -> Array:
+    """Return the twelve notes from A one after the other, with harmonics."""
+    time = np.arange(RATE // 5) / RATE
+    notes = [sum(np.sin(2 * np.pi * h * 220 * 2 ** (i / 12) * time) / h for h in (1, 2, 3)) for i in range(12)]
+    return np.concatenate(notes).astype(np.float32) / 4
+
+
+def _curve(energy: Any) -> Array:
+    """Return log-energies between -1 and 1."""
+    values = energy(VOICE)[:, 0]
+    return np.interp(values, (values.min(), values.max()), (-1, 1))
+
+
+_in_noise = t.AddNoise(5.0)(VOICE, rng(2))
 _file = file_of(np.repeat(STEREO, 3, axis=1)[:, : 3 * len(VOICE)], 48_000)
 _long = file_of(np.tile(VOICE, 4), RATE)
 _quiet = np.pad(VOICE, (9_000, 14_000))
@@ -240,6 +254,29 @@ DRAWINGS: dict[str, Callable[[], list[Panel]]] = {
         mel("before: mean and spread differ by bin", VOICE),
         image("Normalize()", t.Normalize()(_log_mel(VOICE))),
     ],
+    "Deltas": lambda: [
+        image("MFCC(16000)[:, 1:]", t.MFCC(RATE)(VOICE)[:, 1:], 0.01),
+        image("with Deltas()", t.Deltas()(t.MFCC(RATE)(VOICE)[:, 1:]), 0.01),
+    ],
+    "PowerToDB": lambda: [
+        image("MelSpectrogram(16000)", t.MelSpectrogram(RATE)(VOICE), 0.01),
+        image("PowerToDB(top_db=60)", t.PowerToDB(top_db=60.0)(t.MelSpectrogram(RATE)(VOICE)), 0.01),
+    ],
+    "PCEN": lambda: [
+        mel("before, as log-mel, in noise", _in_noise),
+        image("PCEN(16000)", t.PCEN(RATE)(t.MelSpectrogram(RATE, power=1.0, scale=2.0**31)(_in_noise)), 0.01),
+    ],
+    "Chroma": lambda: [
+        mel("a scale, as log-mel", _scale()),
+        image("Chroma(16000)", t.Chroma(RATE, win_length=2048)(_scale()), 0.01),
+    ],
+    "Energy": lambda: [wave("before", VOICE), wave("Energy(16000), scaled", _curve(t.Energy(RATE, floor=1e-3)), 100)],
+    "ZeroCrossingRate": lambda: [
+        wave("before", VOICE),
+        wave("ZeroCrossingRate(16000)", t.ZeroCrossingRate(RATE)(VOICE)[:, 0], 100),
+    ],
+    "PreEmphasis": lambda: [mel("before", VOICE), mel("PreEmphasis()", t.PreEmphasis()(VOICE))],
+    "Dither": lambda: [mel("before: silence", _quiet), mel("Dither(0.003)", t.Dither(3e-3)(_quiet, rng()))],
     "SpecAugment": spec_augment,
     "Mixup": lambda: mixed(t.Mixup(2), 6),
     "CutMix": lambda: mixed(t.CutMix(2, axes=(0, 1)), 12),

@@ -4,7 +4,7 @@ import numpy as np
 
 from dataload import Chain
 from dataload.transforms import MFCC, LogMel, MelSpectrogram, Normalize, PadOrTrim, Resample, Spectrogram
-from dataload.transforms.melfeatures import LOGS
+from dataload.transforms.logarithm import log_factor
 
 CHAINS = {
     "log-mel": [LogMel(8_000, n_mels=40)],
@@ -17,6 +17,12 @@ CHAINS = {
     "waveform": [Normalize(), PadOrTrim(6_000, value=0.5)],
     "mel": [MelSpectrogram(8_000, n_mels=40, power=1.0)],
     "spectrogram": [Spectrogram(8_000, power=1.5)],
+    "whisper": [LogMel.preset("whisper", sample_rate=8_000, n_fft=200, win_length=200, hop_length=80, n_mels=40)],
+    "kaldi": [LogMel.preset("kaldi", sample_rate=8_000)],
+    "kaldi, no snip": [LogMel.preset("kaldi", sample_rate=8_000, center="hop", frame_count="round")],
+    "kaldi mfcc": [MFCC.preset("kaldi", sample_rate=8_000, use_energy=False)],
+    "tf.signal": [LogMel.preset("tf.signal", sample_rate=8_000, f_max=3_800.0, frame_count="ceil")],
+    "nemo": [LogMel.preset("nemo", sample_rate=8_000, n_mels=40, normalize=None)],
 }
 
 
@@ -30,4 +36,6 @@ def apart(got, row, waveform):
     difference = float(np.abs(got.astype(np.float64) - expected).max())
     if isinstance(row[-1], MelSpectrogram | Spectrogram):
         return difference / float(expected.max())
-    return difference / LOGS[getattr(row[-1], "log", "ln")]
+    if isinstance(row[-1], MFCC):
+        difference /= 1.0 + row[-1].lifter / 2  # A lifter makes coefficients, and their rounding, up to so much larger.
+    return difference / (log_factor(row[-1].log, row[-1].power) if isinstance(row[-1], LogMel) else 1.0)

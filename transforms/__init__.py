@@ -11,26 +11,40 @@ if __name__ != "dataload.transforms":
 
 from dataload.chain_json import register
 from dataload.transforms.channels import MixChannels, PerChannel, SelectChannel
+from dataload.transforms.chroma import Chroma
 from dataload.transforms.compose import OneOf, SomeOf, Sometimes
 from dataload.transforms.crop import RandomCrop, TimeShift, TrimSilence
+from dataload.transforms.decibels import PowerToDB
 from dataload.transforms.decode import DecodeAudio, RandomSegment
+from dataload.transforms.deltas import Deltas
+from dataload.transforms.energy import Energy
 from dataload.transforms.filters import HighPass, LowPass
 from dataload.transforms.level import Clipping, Gain, Polarity
-from dataload.transforms.melfeatures import MFCC, LogMel, MelSpectrogram
+from dataload.transforms.melfeatures import LogMel, MelSpectrogram
+from dataload.transforms.mfcc import MFCC
 from dataload.transforms.mixing import CutMix, Mixup
 from dataload.transforms.noise import AddNoise, RoomImpulse
+from dataload.transforms.normalize import Normalize
+from dataload.transforms.pcen import PCEN
 from dataload.transforms.perturb import PitchShift, SpeedPerturb, TempoPerturb
+from dataload.transforms.preemphasis import Dither, PreEmphasis
 from dataload.transforms.resample import Resample
-from dataload.transforms.shape import Normalize, PadOrTrim
+from dataload.transforms.shape import PadOrTrim
 from dataload.transforms.specaugment import SpecAugment
 from dataload.transforms.spectrogram import Spectrogram
+from dataload.transforms.zerocrossing import ZeroCrossingRate
 
 __all__ = [
     "MFCC",
+    "PCEN",
     "AddNoise",
+    "Chroma",
     "Clipping",
     "CutMix",
     "DecodeAudio",
+    "Deltas",
+    "Dither",
+    "Energy",
     "Gain",
     "HighPass",
     "LogMel",
@@ -44,6 +58,8 @@ __all__ = [
     "PerChannel",
     "PitchShift",
     "Polarity",
+    "PowerToDB",
+    "PreEmphasis",
     "RandomCrop",
     "RandomSegment",
     "Resample",
@@ -57,6 +73,7 @@ __all__ = [
     "TempoPerturb",
     "TimeShift",
     "TrimSilence",
+    "ZeroCrossingRate",
 ]
 
 for _name in __all__:

@@ -16,28 +16,27 @@ import numpy.typing as npt
 from dataload.errors import TransformError
 from dataload.memory import reused_empty
 from dataload.transforms import fast
-from dataload.transforms.checks import Float32, as_waveform
+from dataload.transforms.checks import Float32, as_waveform, check_finite
 from dataload.transforms.framing import Complex64, Framing
 from dataload.transforms.scratch import scratch
-from dataload.transforms.windows import window
 
 
 def transform_frames(
     owner: str,
-    clips: Sequence[Any],
+    waveforms: Sequence[Float32],
     framing: Framing,
     width: int,
     reduce: Callable[[Complex64, npt.NDArray[Any]], None],
     dtype: npt.DTypeLike = np.float32,
 ) -> list[npt.NDArray[Any]]:
-    """Cut clips into frames, transform them block by block and let `reduce` write what is kept of each block.
+    """Cut waveforms into frames, transform them block by block and let `reduce` write what is kept of each block.
 
     A block takes frames from as many clips as it needs to be full, so short clips cost no more calls than
     long ones, and a long clip never leaves the cache: there is no threshold between the two.
 
     Args:
         owner: name of the transform, for messages.
-        clips: (samples,) float arrays.
+        waveforms: (samples,) each, as `check_length` returns them.
         framing: how to cut.
         width: columns of the output.
         reduce: called as reduce(spectrum, out) with (rows, n_fft // 2 + 1) complex64 and (rows, width)
@@ -45,14 +44,13 @@ def transform_frames(
         dtype: of the output.
 
     Returns:
-        One (frames, width) array per clip, each with memory of its own.
+        One (frames, width) array per waveform, each with memory of its own.
 
     Raises:
-        TransformError: a clip that is no waveform, or too short.
+        TransformError: a sample that is not finite.
     """
-    waveforms = [_checked(owner, clip, framing) for clip in clips]
     outputs = [reused_empty((framing.n_frames(len(x)), width), dtype) for x in waveforms]
-    shape = window(framing.window, framing.win_length, n_fft=framing.n_fft)
+    shape = framing.shape
     frames = scratch("frames", (framing.block, framing.n_fft))
     fill, rfft, _ = fast.steps()
     size, filled = len(frames), 0
@@ -65,11 +63,21 @@ def transform_frames(
             pieces.append(output if rows == total else output[done : done + rows])
             filled, done = filled + rows, done + rows
             if filled == size:
-                _keep(rfft(frames), pieces, reduce)
+                _keep(_finite(owner, rfft(frames), waveforms), pieces, reduce)
                 pieces, filled = [], 0
     if pieces:
-        _keep(rfft(frames[:filled]), pieces, reduce)
+        _keep(_finite(owner, rfft(frames[:filled]), waveforms), pieces, reduce)
     return outputs
+
+
+def _finite(owner: str, spectrum: Complex64, waveforms: Sequence[Float32]) -> Complex64:
+    # A sample that is not finite spreads to every bin of its frames, and one bin is quickly looked at.
+    if not np.isfinite(spectrum[:, 0].real).all():
+        for waveform in waveforms:
+            check_finite(owner, waveform)
+        loudest = max(float(np.abs(waveform).max()) for waveform in waveforms)
+        raise TransformError(f"{owner} got samples of up to {loudest:g}, too large for float32: scale them to ±1")
+    return spectrum
 
 
 def _keep(
@@ -87,17 +95,29 @@ def _keep(
         start = stop
 
 
-def _checked(owner: str, clip: Any, framing: Framing) -> Float32:
+def check_length(owner: str, clip: Any, framing: Framing) -> Float32:
+    """Return a clip as a waveform, or raise TransformError if it is none or too short for these frames."""
     waveform = as_waveform(owner, clip)
     n = len(waveform)
-    if not framing.center and n < framing.n_fft:
+    if framing.n_frames(n) == 0:
+        name, least = _least(framing)
         raise TransformError(
-            f"{owner} got {n} samples but center=False needs at least n_fft={framing.n_fft}: "
-            f"put PadOrTrim({framing.n_fft}) or longer before it, or use center=True"
+            f"{owner} got {n} samples but {name}: put PadOrTrim({least}) or longer before it, or use center=True"
         )
-    if framing.center and framing.pad_mode == "reflect" and n <= framing.pad:
+    if framing.pad_mode == "reflect" and n <= (over := framing.overhang(n)):
         raise TransformError(
-            f"{owner} got {n} samples but pad_mode='reflect' needs at least {framing.pad + 1} "
-            f"(more than n_fft // 2 = {framing.pad}): put PadOrTrim before it, or use pad_mode='constant'"
+            f"{owner} got {n} samples but pad_mode='reflect' needs at least {over + 1} "
+            f"(more than the {over} that frames reach over an end): "
+            "put PadOrTrim before it, or use pad_mode='constant'"
         )
     return waveform
+
+
+def _least(framing: Framing) -> tuple[str, int]:
+    """Return what says how many samples make a frame, and how many."""
+    if framing.frame_count == "whole":
+        name = "n_fft" if framing.window_align == "center" else "win_length"
+        least = framing.length - 2 * framing.pad
+        return f"center={framing.center} needs at least {name}={framing.length}", least
+    least = framing.hop_length - {"floor": 0, "round": framing.hop_length // 2}.get(framing.frame_count, 0)
+    return f"frame_count={framing.frame_count!r} needs at least {least} (hop_length={framing.hop_length})", least

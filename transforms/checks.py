@@ -80,6 +80,14 @@ def finite_float(name: str, value: Any) -> float:
     raise ConfigError(f"{name}={value!r} must be a finite number")
 
 
+def number_within(name: str, value: Any, low: float, high: float) -> float:
+    """Return `value` as a float, or raise ConfigError unless it is a number from `low` to `high`, both included."""
+    number = finite_float(name, value)
+    if not low <= number <= high:
+        raise ConfigError(f"{name}={value!r} must be from {low:g} to {high:g}")
+    return number
+
+
 def one_of(name: str, value: Any, allowed: tuple[Any, ...]) -> None:
     """Raise ConfigError unless `value` is one of `allowed`."""
     if not any(value is option or (isinstance(value, str) and value == option) for option in allowed):
@@ -112,6 +120,15 @@ def as_waveform(owner: str, value: Any) -> Float32:
     return waveform
 
 
+def check_finite(owner: str, waveform: Float32) -> None:
+    """Raise TransformError where a sample is NaN or infinite."""
+    if len(bad := np.flatnonzero(~np.isfinite(waveform))):
+        raise TransformError(
+            f"{owner} got {waveform[bad[0]]} at sample {bad[0]} ({len(bad)} of {len(waveform)} are not finite): "
+            "drop the recording, or repair it, e.g. with numpy.nan_to_num"
+        )
+
+
 def as_array(owner: str, value: Any, least_axes: int = 1) -> npt.NDArray[Any]:
     """Return `value` if it is an array with at least `least_axes` axes, or raise TransformError."""
     if not isinstance(value, np.ndarray):
@@ -121,11 +138,24 @@ def as_array(owner: str, value: Any, least_axes: int = 1) -> npt.NDArray[Any]:
     return value
 
 
-def expect_waveform(spec: Spec, sample_rate: int) -> None:
-    """Raise ChainError unless `spec` may be a waveform of this rate."""
+def expect_features(spec: Spec) -> None:
+    """Raise ChainError unless `spec` may be features."""
+    if spec.kind not in (None, "features"):
+        raise ChainError(f"it takes (frames, bins) features but gets a {spec.kind}: put LogMel before it")
+
+
+def as_features(owner: str, value: Any) -> Float32:
+    """Return `value` as (frames, bins) float32 with at least one frame, or raise TransformError."""
+    if isinstance(value, np.ndarray) and (value.ndim != 2 or value.size == 0):
+        raise TransformError(f"{owner} takes (frames, bins) features but got shape {value.shape}")
+    return as_float32(owner, value)
+
+
+def expect_waveform(spec: Spec, sample_rate: int | None = None) -> None:
+    """Raise ChainError unless `spec` may be a waveform, of this rate where one is given."""
     if spec.kind not in (None, "waveform"):
         raise ChainError(f"it takes a waveform but gets {spec.kind}: put it before what makes the {spec.kind}")
-    if spec.sample_rate not in (None, sample_rate):
+    if sample_rate is not None and spec.sample_rate not in (None, sample_rate):
         raise ChainError(
             f"it expects {sample_rate} Hz but gets {spec.sample_rate} Hz: use DecodeAudio({sample_rate}), "
             f"or add Resample({spec.sample_rate}, {sample_rate})"

@@ -27,11 +27,12 @@ import warnings
 from collections.abc import Callable
 from functools import cache
 from types import ModuleType
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from dataload.transforms import plain
 from dataload.transforms.checks import Float32
 from dataload.transforms.framing import Complex64, Framing
+from dataload.transforms.mel import Bank
 
 SWITCH = "DATALOAD_FAST"
 FlacReader = Callable[[bytes], tuple[Float32, int] | None]
@@ -42,7 +43,7 @@ class Steps(NamedTuple):
 
     fill: Callable[[Float32, Framing, Float32, int, Float32], None]
     rfft: Callable[[Float32], Complex64]
-    weigh: Callable[[Complex64, tuple[Any, ...], Float32], None]
+    weigh: Callable[[Complex64, Bank, float, Float32], None]
 
 
 _PLAIN = Steps(plain.fill, plain.rfft, plain.weigh)

@@ -13,72 +13,127 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from numba import float32, int64, njit, types, void
+from numba import boolean, float32, int64, njit, types, void
 
+from dataload.transforms import plain
 from dataload.transforms.checks import Float32
 from dataload.transforms.framing import PAD_MODES, Complex64, Framing
-from dataload.transforms.mel import cached_filters
+from dataload.transforms.mel import Bank
 from dataload.transforms.scratch import scratch
 
 # A user's waveform may be read-only, and may begin anywhere.
 _WAVEFORM = types.Array(float32, 1, "C", readonly=True, aligned=False)
 _CONSTANT = types.Array(float32, 1, "C", readonly=True)
 _NUMBERS = types.Array(types.uint64, 1, "C", readonly=True)
+_LINE = types.Array(float32, 1, "C")
 _ROWS = types.Array(float32, 2, "C")
 _SPECTRUM = types.Array(types.complex64, 2, "C", readonly=True)
 _GROUP = 8
-_REFLECT, _CONST = PAD_MODES.index("reflect"), PAD_MODES.index("constant")
+_CONSTANT_PAD, _EDGE, _SYMMETRIC = (PAD_MODES.index(mode) for mode in ("constant", "edge", "symmetric"))
 
 
 def fill(waveform: Float32, framing: Framing, shape: Float32, first: int, out: Float32) -> None:
-    """Write windowed frames of a waveform: as `plain.fill`."""
+    """Write frames of a waveform: as `plain.fill`."""
     hop = framing.hop_length
-    _fill(waveform, first * hop - framing.pad, hop, PAD_MODES.index(framing.pad_mode), shape, out)
+    start, mode = first * hop - framing.pad, PAD_MODES.index(framing.pad_mode)
+    if framing.remove_dc or framing.frame_pre_emphasis:
+        line = scratch("line", (framing.length,))
+        factor = np.float32(framing.frame_pre_emphasis)
+        _fill_changed(waveform, start, hop, mode, framing.remove_dc, factor, shape, line, out)
+    else:
+        _fill(waveform, start, hop, mode, shape, out)
 
 
-# This one keeps the GIL: it takes a few microseconds, and giving the GIL up for each clip of a batch costs more in a
+@njit
+def _value(x: Any, i: int, mode: int) -> Any:
+    """Return the sample at a place that may lie outside of the clip."""
+    n = len(x)
+    if 0 <= i < n:
+        return x[i]
+    if mode == _CONSTANT_PAD:
+        return np.float32(0.0)
+    if mode == _EDGE or n == 1:
+        return x[0] if i < 0 else x[n - 1]
+    repeated = 1 if mode == _SYMMETRIC else 0
+    period = 2 * (n - 1 + repeated)
+    i %= period
+    return x[min(i, period - repeated - i)]
+
+
+# These two keep the GIL: they take a few microseconds, and giving the GIL up for each clip of a batch costs more in a
 # process with other threads.
 @njit(void(_WAVEFORM, int64, int64, int64, _CONSTANT, _ROWS), cache=True)
 def _fill(x: Any, start: int, hop: int, mode: int, shape: Any, out: Any) -> None:
-    rows, width = out.shape
-    last = len(x) - 1
-    for row in range(rows):
+    width = len(shape)
+    for row in range(len(out)):
         begin = start + row * hop
         if begin >= 0 and begin + width <= len(x):
             inside = x[begin : begin + width]
             for k in range(width):
                 out[row, k] = inside[k] * shape[k]
-            continue
-        for k in range(width):
-            i = begin + k
-            if 0 <= i <= last:
-                value = x[i]
-            elif mode == _REFLECT:
-                value = x[-i] if i < 0 else x[2 * last - i]
-            elif mode == _CONST:
-                value = np.float32(0.0)
-            else:
-                value = x[0] if i < 0 else x[last]
-            out[row, k] = value * shape[k]
+        else:
+            for k in range(width):
+                out[row, k] = _value(x, begin + k, mode) * shape[k]
+        out[row, width:] = np.float32(0.0)
 
 
-def weigh(spectrum: Complex64, bank: tuple[Any, ...], out: Float32) -> None:
-    """Write the mel power spectrum: as `plain.weigh`, leaving out the zeros of the filters."""
-    starts, stops, weights = _bands(*bank)
-    power = scratch("power", (_GROUP, spectrum.shape[1]))
-    _weigh(np.ascontiguousarray(spectrum, np.complex64), starts, stops, weights, power, out)
+@njit(void(_WAVEFORM, int64, int64, int64, boolean, float32, _CONSTANT, _LINE, _ROWS), cache=True)
+def _fill_changed(
+    x: Any, start: int, hop: int, mode: int, remove_dc: bool, factor: Any, shape: Any, line: Any, out: Any
+) -> None:
+    width = len(shape)
+    whole = width - width % _GROUP
+    sums = np.zeros(_GROUP, np.float32)
+    for row in range(len(out)):
+        begin = start + row * hop
+        if begin >= 0 and begin + width <= len(x):
+            inside = x[begin : begin + width]
+            for k in range(width):
+                line[k] = inside[k]
+        else:
+            for k in range(width):
+                line[k] = _value(x, begin + k, mode)
+        mean = np.float32(0.0)
+        if remove_dc:
+            # Eight sums side by side are faster, and more exact, than one.
+            sums[:] = np.float32(0.0)
+            for k in range(0, whole, _GROUP):
+                for i in range(_GROUP):
+                    sums[i] += line[k + i]
+            for k in range(whole, width):
+                sums[k - whole] += line[k]
+            mean = sums.sum() / np.float32(width)
+            for k in range(width):
+                line[k] -= mean
+        out[row, 0] = (line[0] - factor * line[0]) * shape[0]
+        for k in range(1, width):
+            out[row, k] = (line[k] - factor * line[k - 1]) * shape[k]
+        out[row, width:] = np.float32(0.0)
+
+
+def weigh(spectrum: Complex64, bank: Bank, power: float, out: Float32) -> None:
+    """Write the mel spectrum: as `plain.weigh`, leaving out the zeros of the filters."""
+    if power not in (1.0, 2.0):
+        plain.weigh(spectrum, bank, power, out)
+        return
+    starts, stops, weights = _bands(bank)
+    row = scratch("power", (_GROUP, spectrum.shape[1]))
+    _weigh(np.ascontiguousarray(spectrum, np.complex64), power == 1.0, starts, stops, weights, row, out)
 
 
 @njit
-def _square(spectrum: Any, out: Any) -> None:
+def _square(spectrum: Any, root: bool, out: Any) -> None:
     for k in range(len(spectrum)):
         out[k] = spectrum[k].real * spectrum[k].real + spectrum[k].imag * spectrum[k].imag
+    if root:
+        for k in range(len(spectrum)):
+            out[k] = np.sqrt(out[k])
 
 
 @lru_cache(maxsize=64)
-def _bands(*bank: Any) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.uint64], Float32]:
+def _bands(bank: Bank) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.uint64], Float32]:
     """Return where each filter starts and stops, and the weights in between, one filter after the other."""
-    filters = cached_filters(*bank).T
+    filters = bank.filters().T
     starts, stops = np.zeros((2, len(filters)), np.uint64)
     for m, weights in enumerate(filters):
         bins = np.flatnonzero(weights)
@@ -88,15 +143,15 @@ def _bands(*bank: Any) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.uint64], 
     return starts, stops, np.concatenate(packed)
 
 
-@njit(void(_SPECTRUM, _NUMBERS, _NUMBERS, _CONSTANT, _ROWS, _ROWS), nogil=True, cache=True)
-def _weigh(spectrum: Any, starts: Any, stops: Any, weights: Any, power: Any, out: Any) -> None:
+@njit(void(_SPECTRUM, boolean, _NUMBERS, _NUMBERS, _CONSTANT, _ROWS, _ROWS), nogil=True, cache=True)
+def _weigh(spectrum: Any, root: bool, starts: Any, stops: Any, weights: Any, power: Any, out: Any) -> None:
     rows = len(spectrum)
     one = np.uint64(1)  # numba would check signed positions for counting from the end
     whole = rows - rows % _GROUP
     # Eight frames at a time, so that eight sums run side by side in the processor.
     for first in range(0, whole, _GROUP):
         for i in range(_GROUP):
-            _square(spectrum[first + i], power[i])
+            _square(spectrum[first + i], root, power[i])
         at = np.uint64(0)
         for m in range(out.shape[1]):
             a = b = c = d = e = f = g = h = np.float32(0.0)
@@ -114,7 +169,7 @@ def _weigh(spectrum: Any, starts: Any, stops: Any, weights: Any, power: Any, out
             out[first, m], out[first + 1, m], out[first + 2, m], out[first + 3, m] = a, b, c, d
             out[first + 4, m], out[first + 5, m], out[first + 6, m], out[first + 7, m] = e, f, g, h
     for row in range(whole, rows):
-        _square(spectrum[row], power[0])
+        _square(spectrum[row], root, power[0])
         at = np.uint64(0)
         for m in range(out.shape[1]):
             a = np.float32(0.0)

@@ -1,14 +1,13 @@
-"""Mel scales, mel filter banks and the cosine basis of the MFCC.
+"""Mel scales and mel filter banks.
 
-Apart from the framing because these depend on no signal: each is a small matrix, made once per set of
-parameters.
+Apart from the framing because these depend on no signal: a bank is a small matrix, made once per set of parameters.
 """
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +17,7 @@ from dataload.transforms.checks import Float32, finite_float, one_of, positive_i
 
 MEL_SCALES = ("slaney", "htk")
 MEL_NORMS = ("slaney", None)
+TRIANGLES = ("hz", "mel")
 
 # Slaney: linear at 200/3 Hz per mel up to 1 kHz (mel 15), then 27 mels for each factor of 6.4.
 _HZ_PER_MEL = 200.0 / 3.0
@@ -84,11 +84,11 @@ def mel_filters(
     f_max: float | None = None,
     mel_scale: str = "slaney",
     norm: str | None = "slaney",
+    triangles: str = "hz",
 ) -> Float32:
-    """Return a bank of triangular mel filters, the same as `librosa.filters.mel`, transposed.
+    """Return a bank of triangular mel filters, by default the same as `librosa.filters.mel`, transposed.
 
-    The triangles are linear in Hz and stand at n_mels + 2 points spaced evenly in mels between f_min and
-    f_max.
+    The triangles stand at n_mels + 2 points spaced evenly in mels between f_min and f_max.
 
     Args:
         sample_rate: in Hz.
@@ -99,6 +99,7 @@ def mel_filters(
         mel_scale: "slaney" or "htk".
         norm: "slaney" divides each triangle by half its width in Hz, so that all have the same area; None
             leaves their peaks at 1.
+        triangles: whether their sides are straight over "hz" (librosa, torchaudio) or over "mel" (Kaldi, TensorFlow).
 
     Returns:
         (n_fft // 2 + 1, n_mels) float32, read-only and shared between callers.
@@ -109,66 +110,60 @@ def mel_filters(
     >>> mel_filters(16_000, n_fft=400, n_mels=40).shape
     (201, 40)
     """
-    one_of("mel_scale", mel_scale, MEL_SCALES)
-    one_of("norm", norm, MEL_NORMS)
-    return cached_filters(
-        positive_int("sample_rate", sample_rate),
-        positive_int("n_fft", n_fft),
-        positive_int("n_mels", n_mels),
-        float(f_min),
-        check_band(sample_rate, f_min, f_max),
-        mel_scale,
-        norm,
-    )
+    sample_rate = positive_int("sample_rate", sample_rate)
+    top = check_band(sample_rate, f_min, f_max)
+    check_bank(mel_scale, norm, triangles)
+    n_fft, n_mels = positive_int("n_fft", n_fft), positive_int("n_mels", n_mels)
+    return Bank(sample_rate, n_fft, n_mels, float(f_min), top, mel_scale, norm, triangles).filters()
+
+
+@dataclass(frozen=True)
+class Bank:
+    """The arguments of `mel_filters`, checked."""
+
+    sample_rate: int
+    n_fft: int
+    n_mels: int
+    f_min: float
+    f_max: float
+    mel_scale: str
+    norm: str | None
+    triangles: str
+
+    def filters(self) -> Float32:
+        """Return (n_fft // 2 + 1, n_mels) float32, read-only and shared between callers."""
+        return _cached_filters(self)
+
+    def empty(self) -> list[int]:
+        """Return the numbers of the filters that have no bin inside."""
+        return [int(i) for i in np.flatnonzero(~self.filters().any(axis=0))]
 
 
 @lru_cache(maxsize=64)
-def cached_filters(
-    sample_rate: int, n_fft: int, n_mels: int, f_min: float, f_max: float, mel_scale: str, norm: str | None
-) -> Float32:
-    """Return `mel_filters` of arguments that were checked before."""
-    ends = hz_to_mel([f_min, f_max], mel_scale=mel_scale)
-    edges = mel_to_hz(np.linspace(ends[0], ends[1], n_mels + 2), mel_scale=mel_scale)
-    bins = np.arange(n_fft // 2 + 1)[:, None] * (sample_rate / n_fft)
+def _cached_filters(bank: Bank) -> Float32:
+    scale = bank.mel_scale
+    ends = hz_to_mel([bank.f_min, bank.f_max], mel_scale=scale)
+    edges = np.linspace(ends[0], ends[1], bank.n_mels + 2)
+    bins = np.arange(bank.n_fft // 2 + 1)[:, None] * (bank.sample_rate / bank.n_fft)
+    hz = mel_to_hz(edges, mel_scale=scale)
+    if bank.triangles == "mel":
+        bins = hz_to_mel(bins, mel_scale=scale)
+    else:
+        edges = hz
     low, peak, high = edges[:-2], edges[1:-1], edges[2:]
     weights = np.maximum(0.0, np.minimum((bins - low) / (peak - low), (high - bins) / (high - peak)))
-    if norm == "slaney":
-        weights *= 2.0 / (high - low)
-    return _read_only(weights)
+    if bank.norm == "slaney":
+        weights *= 2.0 / (hz[2:] - hz[:-2])
+    array: Float32 = np.ascontiguousarray(weights, dtype=np.float32)
+    array.flags.writeable = False
+    return array
 
 
-def dct_matrix(n_in: int, n_out: int) -> Float32:
-    """Return the first `n_out` rows of the orthonormal DCT-II, transposed for `features @ dct_matrix`.
-
-    Args:
-        n_in: length of what is transformed.
-        n_out: number of coefficients, at most n_in.
-
-    Returns:
-        (n_in, n_out) float32, read-only and shared between callers: column k is
-        sqrt(2 / n_in)·cos(π·k·(2m + 1) / (2·n_in)) over m, the first column divided by sqrt(2).
-
-    Raises:
-        ConfigError: lengths that cannot work.
-
-    >>> dct_matrix(4, 2)
-    array([[ 0.5       ,  0.6532815 ],
-           [ 0.5       ,  0.27059805],
-           [ 0.5       , -0.27059805],
-           [ 0.5       , -0.6532815 ]], dtype=float32)
-    """
-    n_in, n_out = positive_int("n_in", n_in), positive_int("n_out", n_out)
-    if n_out > n_in:
-        raise ConfigError(f"n_out={n_out} must not be above n_in={n_in}")
-    return _cached_dct(n_in, n_out)
-
-
-@lru_cache(maxsize=64)
-def _cached_dct(n_in: int, n_out: int) -> Float32:
-    m, k = np.arange(n_in)[:, None], np.arange(n_out)
-    basis = np.sqrt(2.0 / n_in) * np.cos(np.pi * k * (2 * m + 1) / (2 * n_in))
-    basis[:, 0] /= math.sqrt(2.0)
-    return _read_only(basis)
+def check_bank(mel_scale: str, norm: str | None, triangles: str) -> None:
+    """Raise ConfigError unless there are such filters."""
+    one_of("mel_scale", mel_scale, MEL_SCALES)
+    one_of("norm", norm, MEL_NORMS)
+    one_of("triangles", triangles, TRIANGLES)
 
 
 def check_band(sample_rate: int, f_min: float, f_max: float | None) -> float:
@@ -181,9 +176,3 @@ def check_band(sample_rate: int, f_min: float, f_max: float | None) -> float:
     if not 0 <= low < top:
         raise ConfigError(f"f_min={f_min!r} must be at least 0 and below f_max={top:g} Hz")
     return top
-
-
-def _read_only(matrix: npt.NDArray[Any]) -> Float32:
-    array = np.ascontiguousarray(matrix, dtype=np.float32)
-    array.flags.writeable = False
-    return array

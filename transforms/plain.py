@@ -14,44 +14,82 @@ import scipy.fft
 
 from dataload.transforms.checks import Float32
 from dataload.transforms.framing import Complex64, Framing
-from dataload.transforms.mel import cached_filters
+from dataload.transforms.mel import Bank
 from dataload.transforms.scratch import scratch
+
+_ROWS = 64
 
 
 def fill(waveform: Float32, framing: Framing, shape: Float32, first: int, out: Float32) -> None:
-    """Write windowed frames of a waveform, padding only where they reach over an end.
+    """Write frames of a waveform: mean off, pre-emphasis, window. Only what reaches over an end is padded.
 
     Args:
         waveform: (samples,), long enough for the padding.
         framing: how to cut.
-        shape: (n_fft,) window.
+        shape: (framing.length,) window.
         first: number of the first frame to write.
-        out: (frames, n_fft).
+        out: (frames, framing.n_fft), filled up with zeros.
     """
-    hop, n_fft = framing.hop_length, framing.n_fft
+    out[:, framing.length :] = 0.0
+    out = out[:, : framing.length]
+    frames = cut(waveform, framing, first, len(out))
+    if framing.remove_dc:
+        np.subtract(frames, frames.mean(axis=1, keepdims=True), out=out)
+        frames = out
+    if (factor := np.float32(framing.frame_pre_emphasis)) != 0.0:
+        before = scratch("before", (len(out), framing.length - 1))
+        np.multiply(frames[:, :-1], factor, out=before)
+        np.subtract(frames[:, 1:], before, out=out[:, 1:])
+        np.multiply(frames[:, :1], np.float32(1.0) - factor, out=out[:, :1])
+        frames = out
+    np.multiply(frames, shape, out=out)
+
+
+def cut(waveform: Float32, framing: Framing, first: int, count: int) -> Float32:
+    """Return frames as they are, a view of the waveform or of memory that the next call uses again.
+
+    Args:
+        waveform: (samples,), long enough for the padding.
+        framing: how to cut.
+        first: number of the first frame.
+        count: of frames.
+
+    Returns:
+        (count, framing.length), to be read only.
+    """
+    hop = framing.hop_length
     start = first * hop - framing.pad
-    stop = start + (len(out) - 1) * hop + n_fft
+    stop = start + (count - 1) * hop + framing.length
     if start < 0 or stop > len(waveform):
         waveform = _padded(waveform, start, stop, framing.pad_mode)
         start = 0
     # numpy's as_strided and sliding_window_view do the same and take five times as long.
-    frames = np.ndarray(out.shape, np.float32, waveform, 4 * start, (4 * hop, 4))
-    np.multiply(frames, shape, out=out)
+    return np.ndarray((count, framing.length), np.float32, waveform, 4 * start, (4 * hop, 4))
 
 
 def _padded(waveform: Float32, start: int, stop: int, mode: str) -> Float32:
-    left, right = max(0, -start), max(0, stop - len(waveform))
+    n = len(waveform)
+    left, right = max(0, -start), max(0, stop - n)
     end = stop - start - right
     padded = scratch("padded", (stop - start,))
     padded[left:end] = waveform[max(0, start) : stop]
-    if mode == "reflect":
-        padded[:left] = waveform[left:0:-1]
-        padded[end:] = waveform[-2 : -2 - right : -1]
+    if mode == "constant":
+        padded[:left] = padded[end:] = 0.0
     else:
-        edge = mode == "edge"
-        padded[:left] = waveform[0] if edge else 0.0
-        padded[end:] = waveform[-1] if edge else 0.0
+        padded[:left] = waveform[_inside(np.arange(start, start + left), n, mode)]
+        padded[end:] = waveform[_inside(np.arange(stop - right, stop), n, mode)]
     return padded
+
+
+def _inside(positions: npt.NDArray[np.int64], n: int, mode: str) -> npt.NDArray[np.int64]:
+    """Return where in a clip of n samples the values for positions outside of it are found."""
+    if mode == "edge" or n == 1:
+        return np.clip(positions, 0, n - 1)
+    # Reflected over and over, a clip has a period of twice its length, without the two ends where they stand once.
+    repeated = 1 if mode == "symmetric" else 0
+    period = 2 * (n - 1 + repeated)
+    positions = positions % period
+    return np.minimum(positions, period - repeated - positions)
 
 
 def rfft(frames: Float32) -> Complex64:
@@ -60,16 +98,49 @@ def rfft(frames: Float32) -> Complex64:
     return spectrum
 
 
-def weigh(spectrum: Complex64, bank: tuple[Any, ...], out: Float32) -> None:
-    """Write the mel power spectrum.
+def weigh(spectrum: Complex64, bank: Bank, power: float, out: Float32) -> None:
+    """Write the mel spectrum.
 
     Args:
         spectrum: (frames, bins).
-        bank: arguments of `cached_filters`.
+        bank: whose filters weigh it.
+        power: of the magnitudes that are weighed.
         out: (frames, n_mels).
     """
+    matmul(magnitudes(spectrum, power), bank.filters(), out)
+
+
+def magnitudes(spectrum: Complex64, power: float) -> Float32:
+    """Return the magnitudes to a power, in memory that the next call uses again, zeros in the rows `matmul` adds."""
+    rows, bins = spectrum.shape
+    whole = scratch("magnitudes", (-(-rows // _ROWS) * _ROWS, bins))
+    whole[rows:] = 0.0
     # The magnitude squared is faster than the sum of two squares, whose halves numpy gathers with a stride.
-    power = scratch("magnitudes", spectrum.shape)
-    np.abs(spectrum, out=power)
-    np.multiply(power, power, out=power)
-    np.matmul(power, cached_filters(*bank), out=out)
+    np.abs(spectrum, out=whole[:rows])
+    raise_to(whole[:rows], power)
+    return whole
+
+
+def raise_to(x: Float32, power: float) -> None:
+    """Raise magnitudes to a power in place."""
+    if power == 2.0:
+        np.multiply(x, x, out=x)
+    elif power != 1.0:
+        np.power(x, power, out=x)
+
+
+def matmul(rows: Float32, matrix: Float32, out: Float32) -> None:
+    """Write `rows @ matrix`, always so many rows at a time.
+
+    BLAS computes products of few rows in another order, and a clip must have the same bits alone and in a batch.
+
+    Args:
+        rows: (n, k), n a multiple of 64 and at least that of `out`.
+        matrix: (k, m).
+        out: (frames, m).
+    """
+    n, k = rows.shape
+    whole = out if len(out) == n else scratch("products", (n, matrix.shape[1]))
+    np.matmul(rows.reshape(-1, _ROWS, k), matrix, out=whole.reshape(-1, _ROWS, matrix.shape[1]))
+    if whole is not out:
+        out[...] = whole[: len(out)]

@@ -1,6 +1,6 @@
 """Resampling through soxr.
 
-A function for DecodeAudio, and a transform for waveforms that are decoded already.
+`change_rate` is the bare step, for DecodeAudio; a transform and a function check what they get.
 """
 
 from __future__ import annotations
@@ -23,6 +23,27 @@ def change_rate(waveform: Float32, orig_rate: int, new_rate: int) -> Float32:
     import soxr
 
     return np.ascontiguousarray(soxr.resample(waveform.T, orig_rate, new_rate, quality="HQ").T)
+
+
+def resample(x: npt.NDArray[np.floating[Any]], *, orig_rate: int, new_rate: int) -> Float32:
+    """Return a waveform at another sample rate, by soxr's HQ recipe.
+
+    Args:
+        x: (samples,) or (channels, samples) floats.
+        orig_rate: in Hz, of `x`.
+        new_rate: in Hz, of the result.
+
+    Returns:
+        float32 of the same number of axes; the last one has about samples·new_rate / orig_rate entries.
+
+    Raises:
+        ConfigError: a rate that is no positive integer.
+        TransformError: not a float array with one or two axes.
+
+    >>> resample(np.zeros(800, np.float32), orig_rate=8_000, new_rate=16_000).shape
+    (1600,)
+    """
+    return Resample(orig_rate, new_rate)(x)
 
 
 @dataclass(frozen=True, repr=False)

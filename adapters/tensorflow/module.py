@@ -68,18 +68,20 @@ def _compute(step: object) -> Compute:
 
 @_compute.register
 def _(step: steps.Frames) -> Compute:
-    n_fft, columns = step.basis.shape
+    length, columns = step.basis.shape
     basis = tf.constant(step.basis)
 
     def compute(x: Any) -> Any:
         samples = tf.shape(x)[-1]
-        frames = 1 + (samples + 2 * step.pad - n_fft) // step.hop
+        frames = (samples + step.more) // step.hop
         starts = tf.range(frames) * step.hop - step.pad
         # Padding is a matter of which sample is read: positions outside are turned back into the waveform.
-        wanted = starts[:, tf.newaxis] + tf.range(n_fft)
+        wanted = starts[:, tf.newaxis] + tf.range(length)
         last = samples - 1
         if step.pad_mode == "reflect":
             positions = last - tf.abs(last - tf.abs(wanted))
+        elif step.pad_mode == "symmetric":  # as above, half a sample further out: -1 is 0, and last + 1 is last
+            positions = (2 * samples - tf.abs(2 * samples - tf.abs(2 * wanted + 1))) // 2
         else:
             positions = tf.clip_by_value(wanted, 0, last)
         cut = tf.gather(x, positions, axis=-1)
@@ -93,6 +95,12 @@ def _(step: steps.Frames) -> Compute:
 
 
 @_compute.register
+def _(step: steps.Emphasize) -> Compute:
+    factor = np.float64(step.factor)
+    return lambda x: tf.concat([x[..., :1], x[..., 1:] - factor * x[..., :-1]], axis=-1)
+
+
+@_compute.register
 def _(step: steps.Weigh) -> Compute:
     matrix = tf.constant(step.matrix)
     return lambda x: tf.matmul(x, matrix)
@@ -100,8 +108,8 @@ def _(step: steps.Weigh) -> Compute:
 
 @_compute.register
 def _(step: steps.Log) -> Compute:
-    floor, factor = np.float64(step.floor), np.float64(step.factor)
-    return lambda x: tf.math.log(tf.maximum(x, floor)) * factor
+    offset, floor, factor = np.float64(step.offset), np.float64(step.floor), np.float64(step.factor)
+    return lambda x: tf.math.log(tf.maximum(x + offset, floor)) * factor
 
 
 @_compute.register
@@ -135,6 +143,8 @@ def _(step: steps.Scale) -> Compute:
 def _(step: steps.Standardize) -> Compute:
     def compute(x: Any) -> Any:
         centred = x - tf.reduce_mean(x, axis=step.axis, keepdims=True)
-        return centred / (tf.sqrt(tf.reduce_mean(tf.square(centred), axis=step.axis, keepdims=True)) + step.eps)
+        count = tf.maximum(tf.shape(x)[x.shape.rank + step.axis] - step.ddof, 1)
+        variance = tf.reduce_sum(tf.square(centred), axis=step.axis, keepdims=True) / tf.cast(count, x.dtype)
+        return centred / (tf.sqrt(variance) + step.eps)
 
     return compute

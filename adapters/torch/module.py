@@ -78,23 +78,38 @@ class _Frames(_Numbers):
 
     def __init__(self, step: steps.Frames) -> None:
         super().__init__(basis=step.basis)
-        self.hop, self.pad, self.pad_mode, self.power = step.hop, step.pad, step.pad_mode, step.power
+        self.hop, self.pad, self.more = step.hop, step.pad, step.more
+        self.pad_mode, self.power = step.pad_mode, step.power
 
     def forward(self, x: Tensor) -> Tensor:
-        n_fft, columns = self.basis.shape
+        length, columns = self.basis.shape
         samples = x.shape[-1]
-        frames = 1 + (samples + 2 * self.pad - n_fft) // self.hop
+        frames = (samples + self.more) // self.hop
         starts = torch.arange(frames, device=x.device) * self.hop - self.pad
         # Padding is a matter of which sample is read: positions outside are turned back into the waveform.
-        wanted = starts[:, None] + torch.arange(n_fft, device=x.device)
+        wanted = starts[:, None] + torch.arange(length, device=x.device)
         last = samples - 1
-        positions = last - (last - wanted.abs()).abs() if self.pad_mode == "reflect" else wanted.clamp(0, last)
-        cut = x.index_select(-1, positions.flatten()).reshape(*x.shape[:-1], frames, n_fft)
+        if self.pad_mode == "reflect":
+            positions = last - (last - wanted.abs()).abs()
+        elif self.pad_mode == "symmetric":  # as above, half a sample further out: -1 is 0, and last + 1 is last
+            positions = (2 * samples - (2 * samples - (2 * wanted + 1).abs()).abs()) // 2
+        else:
+            positions = wanted.clamp(0, last)
+        cut = x.index_select(-1, positions.flatten()).reshape(*x.shape[:-1], frames, length)
         if self.pad_mode == "constant":
             cut = cut * (positions == wanted)
         spectrum = torch.matmul(cut, self.basis)
         power = spectrum[..., : columns // 2].square() + spectrum[..., columns // 2 :].square()
         return power if self.power == 2.0 else power.pow(self.power / 2.0)
+
+
+class _Emphasize(nn.Module):
+    def __init__(self, step: steps.Emphasize) -> None:
+        super().__init__()
+        self.factor = step.factor
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.cat([x[..., :1], x[..., 1:] - self.factor * x[..., :-1]], -1)
 
 
 class _Weigh(_Numbers):
@@ -107,10 +122,10 @@ class _Weigh(_Numbers):
 class _Log(nn.Module):
     def __init__(self, step: steps.Log) -> None:
         super().__init__()
-        self.floor, self.factor = step.floor, step.factor
+        self.offset, self.floor, self.factor = step.offset, step.floor, step.factor
 
     def forward(self, x: Tensor) -> Tensor:
-        return x.clamp(min=self.floor).log() * self.factor
+        return (x + self.offset).clamp(min=self.floor).log() * self.factor
 
 
 class _Ceil(nn.Module):
@@ -146,14 +161,17 @@ class _Scale(_Numbers):
 class _Standardize(nn.Module):
     def __init__(self, step: steps.Standardize) -> None:
         super().__init__()
-        self.axis, self.eps = step.axis, step.eps
+        self.axis, self.eps, self.ddof = step.axis, step.eps, step.ddof
 
     def forward(self, x: Tensor) -> Tensor:
         centred = x - x.mean(self.axis, keepdim=True)
-        return centred / (centred.square().mean(self.axis, keepdim=True).sqrt() + self.eps)
+        count = torch.ones_like(x).sum(self.axis, keepdim=True) - self.ddof
+        variance = centred.square().sum(self.axis, keepdim=True) / count.clamp(min=1.0)
+        return centred / (variance.sqrt() + self.eps)
 
 
 _module.register(steps.Frames, _Frames)
+_module.register(steps.Emphasize, _Emphasize)
 _module.register(steps.Weigh, lambda step: _Weigh(matrix=step.matrix))
 _module.register(steps.Log, _Log)
 _module.register(steps.Ceil, _Ceil)

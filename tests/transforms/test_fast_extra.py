@@ -12,7 +12,7 @@ import pytest
 import soundfile
 
 from dataload.errors import DecodeError
-from dataload.transforms import MFCC, DecodeAudio, LogMel, MelSpectrogram, Spectrogram, fast
+from dataload.transforms import MFCC, Chroma, DecodeAudio, Energy, LogMel, MelSpectrogram, Spectrogram, fast
 from dataload.transforms.functional import stft
 
 installed = {package: pytest.importorskip(package) for package in ("numba", "miniaudio")}
@@ -29,6 +29,17 @@ FEATURES = [
     Spectrogram(8_000),
     Spectrogram(8_000, power=1.0),
     MFCC(8_000, n_mels=40),
+    MelSpectrogram(8_000, n_mels=40, power=1.5),
+    Chroma(8_000, n_fft=256),
+    Energy(8_000, log=None, pre_emphasis=0.5, window="hann"),
+    LogMel.preset("kaldi", n_mels=40, sample_rate=8_000),
+    LogMel.preset("kaldi", n_mels=40, sample_rate=8_000, center="hop", frame_count="round"),
+    LogMel.preset("kaldi", n_mels=40, sample_rate=8_000, remove_dc=False),
+    LogMel.preset("kaldi", n_mels=40, sample_rate=8_000, pre_emphasis=0.0, scale=1.0),
+    LogMel.preset("nemo", sample_rate=8_000, normalize=None),
+    LogMel.preset("tf.signal", sample_rate=8_000, win_length=255, hop_length=99, f_max=4_000, frame_count="ceil"),
+    MFCC.preset("kaldi", sample_rate=8_000, floor=1e7),  # above what rounding leaves of a tone
+    Spectrogram(8_000, center="hop", frame_count="round", pad_mode="symmetric", n_fft=500, win_length=500),
 ]
 
 
@@ -59,7 +70,8 @@ def in_another_process(code, **environment):
 
 
 def nats(transform):
-    return {"ln": 1.0, "log10": np.log(10.0), "db": np.log(10.0) / 10.0}[transform.log]
+    """Return the factor to the natural logarithm of power."""
+    return {"ln": 1.0, "log10": np.log(10.0), "db": np.log(10.0) / 10.0}[transform.log] * 2.0 / transform.power
 
 
 @pytest.mark.parametrize("transform", FEATURES, ids=repr)
@@ -80,7 +92,9 @@ def test_features_equal_those_of_the_plain_path(transform, switch, speech, sound
             assert error[depth < 6].max() < 1e-5
             assert (error < 2e-6 + 1e-6 * np.exp(depth / 2)).all()
         else:
-            np.testing.assert_allclose(a, b, rtol=0, atol=2e-6 * max(1e-6, float(np.abs(b).max())))
+            # Lifters make small coefficients large.
+            limit = 5e-6 if getattr(transform, "lifter", 0) else 2e-6
+            np.testing.assert_allclose(a, b, rtol=0, atol=limit * max(1e-6, float(np.abs(b).max())))
 
 
 def test_the_loop_above_compares_two_different_paths(switch, sounds):
@@ -101,9 +115,10 @@ def test_stft_equals_that_of_the_plain_path(switch, speech):
     np.testing.assert_allclose(quick, plain, atol=1e-6 * np.abs(plain).max())
 
 
-@pytest.mark.parametrize("transform", FEATURES[:2], ids=repr)
-def test_a_clip_gives_the_same_bits_alone_and_in_any_batch(transform, switch, sounds):
-    switch(True)
+@pytest.mark.parametrize("on", [True, False], ids=["fast", "plain"])
+@pytest.mark.parametrize("transform", FEATURES, ids=repr)
+def test_a_clip_gives_the_same_bits_alone_and_in_any_batch(transform, on, switch, sounds):
+    switch(on)
     together, backwards = transform.batch(sounds), transform.batch(sounds[::-1])[::-1]
     for sound, a, b in zip(sounds, together, backwards, strict=True):
         np.testing.assert_array_equal(a, transform(sound))
@@ -118,14 +133,6 @@ def test_a_waveform_that_is_read_only_or_lies_askew_is_fine(switch, sounds):
     assert not askew.flags.aligned and not askew.flags.writeable
     np.testing.assert_array_equal(transform(askew), expected)
     np.testing.assert_array_equal(transform(np.repeat(x, 2)[::2]), expected)
-
-
-def test_not_a_number_stays_in_its_frames(switch, sounds):
-    x = sounds[2].copy()
-    x[2_000] = np.nan
-    for on in (False, True):
-        switch(on)
-        assert np.flatnonzero(np.isnan(LogMel(8_000, n_mels=40)(x)).any(axis=1)).tolist() == [24, 25, 26]
 
 
 BITS = (

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dataload.errors import TransformError
-from dataload.transforms import MFCC, LogMel, MelSpectrogram, Spectrogram
+from dataload.transforms import MFCC, Chroma, Energy, LogMel, MelSpectrogram, Spectrogram
 
 TRANSFORMS = [
     Spectrogram(8_000),
@@ -19,6 +19,12 @@ TRANSFORMS = [
     LogMel(16_000, n_fft=512, pad_mode="constant", log="log10", top_db=80.0),
     LogMel(8_000, n_mels=20, n_fft=256, center=False),
     MFCC(8_000, n_mels=40),
+    LogMel.preset("kaldi", sample_rate=8_000),
+    LogMel.preset("nemo", sample_rate=8_000),
+    LogMel.preset("whisper", sample_rate=8_000, n_mels=40),
+    MFCC.preset("kaldi", sample_rate=8_000, center="hop", frame_count="round"),
+    Chroma(8_000, n_fft=256),
+    Energy(8_000),
 ]
 
 
@@ -32,7 +38,7 @@ def assert_same(together, apart):
     for a, b in zip(together, apart, strict=True):
         assert a.shape == b.shape
         assert a.dtype == b.dtype == np.float32
-        np.testing.assert_allclose(a, b, rtol=1e-6, atol=1e-6 * max(1.0, float(np.abs(b).max())))
+        np.testing.assert_array_equal(a, b)
 
 
 @pytest.mark.parametrize("transform", TRANSFORMS, ids=repr)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from dataload.errors import ConfigError, TransformError
-from dataload.transforms import MFCC, LogMel, MelSpectrogram, Spectrogram
+from dataload.transforms import MFCC, Chroma, Energy, LogMel, MelSpectrogram, Spectrogram, ZeroCrossingRate
 from dataload.transforms.functional import dct_matrix, frame, hz_to_mel, mel_filters, stft, window
 
 ALL = [Spectrogram, MelSpectrogram, LogMel, MFCC]
@@ -27,8 +27,23 @@ ALL = [Spectrogram, MelSpectrogram, LogMel, MFCC]
         ({"sample_rate": 8_000, "window": "hat"}, "window='hat' must be"),
         ({"sample_rate": 8_000, "window": "kaiser"}, "window='kaiser' must be"),
         ({"sample_rate": 8_000, "window": 3}, "window=3 must be"),
-        ({"sample_rate": 8_000, "pad_mode": "zeros"}, "pad_mode='zeros' must be one of 'reflect', 'constant', 'edge'"),
-        ({"sample_rate": 8_000, "center": "yes"}, "center='yes' must be one of True, False"),
+        (
+            {"sample_rate": 8_000, "pad_mode": "zeros"},
+            "pad_mode='zeros' must be one of 'reflect', 'constant', 'edge', 'symmetric'",
+        ),
+        (
+            {"sample_rate": 8_000, "frame_count": "all"},
+            "frame_count='all' must be one of 'whole', 'floor', 'round', 'ceil'",
+        ),
+        ({"sample_rate": 8_000, "window_align": "right"}, "window_align='right' must be one of 'center', 'left'"),
+        ({"sample_rate": 8_000, "scale": 0}, "scale=0 must be above 0"),
+        ({"sample_rate": 8_000, "pre_emphasis": 1.5}, "pre_emphasis=1.5 must be from 0 to 1"),
+        (
+            {"sample_rate": 8_000, "pre_emphasis_on": "clip"},
+            "pre_emphasis_on='clip' must be one of 'waveform', 'frame'",
+        ),
+        ({"sample_rate": 8_000, "remove_dc": 1}, "remove_dc=1 must be one of True, False"),
+        ({"sample_rate": 8_000, "center": "yes"}, "center='yes' must be one of True, False, 'hop'"),
     ],
 )
 def test_numbers_that_cannot_work_are_refused_when_it_is_made(kind, arguments, message):
@@ -48,6 +63,8 @@ def test_numbers_that_cannot_work_are_refused_when_it_is_made(kind, arguments, m
         ({"f_max": float("nan")}, "f_max=nan must be a finite number"),
         ({"mel_scale": "bark"}, "mel_scale='bark' must be one of 'slaney', 'htk'"),
         ({"norm": "l2"}, "norm='l2' must be one of 'slaney', None"),
+        ({"triangles": "bark"}, "triangles='bark' must be one of 'hz', 'mel'"),
+        ({"power": 0}, "power=0 must be above 0"),
     ],
 )
 def test_mel_numbers_that_cannot_work_are_refused_when_it_is_made(kind, arguments, message):
@@ -65,6 +82,10 @@ def test_mel_numbers_that_cannot_work_are_refused_when_it_is_made(kind, argument
         (lambda: LogMel(8_000, floor=0.0), "floor=0.0 must be above 0"),
         (lambda: LogMel(8_000, floor=1e-60), "floor=1e-60 must be at least"),
         (lambda: LogMel(8_000, top_db=-80.0), "top_db=-80.0 must be above 0"),
+        (lambda: LogMel(8_000, offset=-1e-6), "offset=-1e-06 must be at least 0"),
+        (lambda: LogMel(8_000, normalize=np.log), "must be a Normalize or None"),
+        (lambda: MFCC(8_000, lifter=-1.0), "lifter=-1.0 must be at least 0"),
+        (lambda: MFCC(8_000, dct_norm="slaney"), "dct_norm='slaney' must be one of 'ortho', 'htk'"),
         (lambda: MFCC(8_000, n_mels=20, n_mfcc=21), "n_mfcc=21 must not be above n_mels=20"),
         (lambda: mel_filters(8_000, n_fft=0), "n_fft=0 must be a positive integer"),
         (lambda: mel_filters(8_000, n_fft=200, norm=2), "norm=2 must be one of"),
@@ -138,6 +159,13 @@ def test_empty_mel_filters_are_named_once():
     assert np.isfinite(features).all()
 
 
+@pytest.mark.parametrize("kind", [MelSpectrogram, LogMel, MFCC])
+def test_the_warning_names_the_line_that_made_the_transform(kind):
+    with pytest.warns(UserWarning) as seen:
+        kind.preset("torchaudio", n_mels=129 + len(kind.__name__))  # other filters than anybody has made before
+    assert [warning.filename for warning in seen] == [__file__]
+
+
 def test_default_filters_are_not_empty():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -145,12 +173,62 @@ def test_default_filters_are_not_empty():
             assert np.all(mel_filters(sample_rate, n_fft=LogMel(sample_rate).n_fft).any(axis=0))
 
 
-def test_nan_stays_in_its_own_clip():
-    transform = LogMel(8_000, n_mels=40)
+@pytest.mark.parametrize("fast", ["0", "1"])
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("place", [0, 500, 999])
+@pytest.mark.parametrize("kind", [*ALL, Chroma, Energy, ZeroCrossingRate])
+def test_a_sample_that_is_not_finite_is_refused_with_its_place(kind, value, place, fast, monkeypatch):
+    monkeypatch.setenv("DATALOAD_FAST", fast)
     good = np.random.default_rng(0).standard_normal(1_000).astype(np.float32)
     bad = good.copy()
-    bad[500] = np.nan
-    first, second, third = transform.batch([good, bad, good])
-    assert np.isnan(second).any()
-    np.testing.assert_allclose(first, third, rtol=1e-6)
-    assert np.isfinite(first).all()
+    bad[place] = value
+    transform = kind(8_000)
+    with pytest.raises(TransformError, match=rf"{kind.__name__} got {value} at sample {place} \(1 of 1000"):
+        transform(bad)
+    if hasattr(transform, "batch"):
+        with pytest.raises(TransformError, match=rf"got {value} at sample {place}"):
+            transform.batch([good, bad, good])
+    assert np.isfinite(transform(good)).all()
+
+
+def test_samples_that_overflow_are_refused_with_the_loudest():
+    with pytest.raises(TransformError, match=r"LogMel got samples of up to 3e\+38, too large for float32: scale"):
+        LogMel(8_000, n_mels=40)(np.full(1_000, 3e38, np.float32))
+
+
+@pytest.mark.parametrize("kind", [*ALL, Chroma, Energy, ZeroCrossingRate])
+@pytest.mark.parametrize("level", [0.0, 0.5, -1.0, 1e-30])
+def test_a_constant_gives_finite_features(kind, level):
+    assert np.isfinite(kind(8_000)(np.full(1_000, level, np.float32))).all()
+
+
+def test_a_constant_less_its_mean_is_silence():
+    transform = LogMel.preset("kaldi", n_mels=40)
+    np.testing.assert_array_equal(transform(np.full(1_000, 0.5, np.float32)), transform(np.zeros(1_000, np.float32)))
+
+
+@pytest.mark.parametrize(
+    ("numbers", "message"),
+    [
+        ({"frame_count": "floor"}, "79 samples but frame_count='floor' needs at least 80"),
+        (
+            {"frame_count": "round", "center": "hop", "hop_length": 200},
+            "79 samples but frame_count='round' needs at least 100",
+        ),
+        (
+            {"center": False, "window_align": "left", "n_fft": 256},
+            "79 samples but center=False needs at least win_length=200",
+        ),
+        ({"center": "hop"}, "79 samples but center=hop needs at least n_fft=200"),
+        ({"pad_mode": "reflect"}, "79 samples but pad_mode='reflect' needs at least 101"),
+        ({"center": False, "frame_count": "ceil"}, "79 samples but pad_mode='reflect' needs at least 122"),
+    ],
+    ids=str,
+)
+def test_a_clip_that_is_too_short_is_refused_with_what_is_needed(numbers, message):
+    with pytest.raises(TransformError, match=message):
+        LogMel(
+            8_000,
+            n_mels=40,
+            **{"pad_mode": "constant", **({} if "pad_mode" not in message else {"pad_mode": "reflect"}), **numbers},
+        )(np.ones(79, np.float32))

@@ -16,10 +16,15 @@ from dataload.chain import Chain, Spec
 from dataload.errors import ChainError
 from dataload.transforms import (
     MFCC,
+    PCEN,
     AddNoise,
+    Chroma,
     Clipping,
     CutMix,
     DecodeAudio,
+    Deltas,
+    Dither,
+    Energy,
     Gain,
     HighPass,
     LogMel,
@@ -33,6 +38,8 @@ from dataload.transforms import (
     PerChannel,
     PitchShift,
     Polarity,
+    PowerToDB,
+    PreEmphasis,
     RandomCrop,
     RandomSegment,
     Resample,
@@ -46,6 +53,7 @@ from dataload.transforms import (
     TempoPerturb,
     TimeShift,
     TrimSilence,
+    ZeroCrossingRate,
 )
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -65,6 +73,15 @@ VALUES = [
     (PadOrTrim(100, value=1.0), "PadOrTrim(100, value=1.0)", PadOrTrim(100)),
     (Normalize(), "Normalize()", Normalize(eps=1e-3)),
     (Normalize([1.0, 2.0], 3.0), "Normalize(mean=(1.0, 2.0), std=3.0)", Normalize(1.0, 3.0)),
+    (Normalize(ddof=1), "Normalize(ddof=1)", Normalize()),
+    (Chroma(22_050, tuning=0.5), "Chroma(22050, tuning=0.5)", Chroma(22_050)),
+    (PCEN(16_000, gain=0.8), "PCEN(16000, gain=0.8)", PCEN(16_000)),
+    (Deltas(order=1), "Deltas(order=1)", Deltas()),
+    (Dither(0.5), "Dither(amount=0.5)", Dither()),
+    (PreEmphasis(), "PreEmphasis()", PreEmphasis(0.9)),
+    (PowerToDB(top_db=None), "PowerToDB(top_db=None)", PowerToDB()),
+    (Energy(8_000, log=None), "Energy(8000, log=None)", Energy(8_000)),
+    (ZeroCrossingRate(8_000, hop_length=100), "ZeroCrossingRate(8000, hop_length=100)", ZeroCrossingRate(8_000)),
     (SpecAugment(fill=0.0), "SpecAugment(fill=0.0)", SpecAugment()),
     (
         SpecAugment.policy("LB"),
@@ -170,6 +187,12 @@ def test_rates_that_differ_are_found_when_the_chain_is_made():
         [DecodeAudio(8_000), PadOrTrim(100), Spectrogram(16_000)],
         [LogMel],
         [RandomCrop],
+        [LogMel(8_000), PreEmphasis()],
+        [LogMel(8_000), Dither()],
+        [LogMel(8_000), Energy(8_000)],
+        [LogMel(8_000), ZeroCrossingRate(8_000)],
+        [DecodeAudio(8_000), Deltas()],
+        [DecodeAudio(8_000), PCEN(8_000)],
     ],
     ids=str,
 )
@@ -189,6 +212,11 @@ def test_an_order_that_cannot_work_is_found_when_the_chain_is_made(steps):
         ([DecodeAudio(8_000), LogMel(8_000), PadOrTrim(100)], Spec("features", 8_000, False)),
         ([DecodeAudio(8_000), np.negative, LogMel(16_000)], Spec("features", 16_000, True)),
         ([LogMel(8_000)], Spec("features", 8_000, False)),
+        ([DecodeAudio(8_000), Dither(), PreEmphasis(), LogMel(8_000), Deltas()], Spec("features", 8_000, True)),
+        ([DecodeAudio(8_000), MelSpectrogram(8_000), PCEN(8_000)], Spec("features", 8_000, True)),
+        ([DecodeAudio(8_000), MelSpectrogram(8_000), PowerToDB()], Spec("features", 8_000, True)),
+        ([DecodeAudio(8_000), PadOrTrim(8_000), Chroma(8_000)], Spec("features", 8_000, False)),
+        ([DecodeAudio(8_000), ZeroCrossingRate(8_000)], Spec("features", 8_000, True)),
     ],
     ids=str,
 )

@@ -1,0 +1,117 @@
+"""Mean and variance of a data set, gathered batch by batch.
+
+Apart from `Normalize`, which uses them: here is the merging of sums, and what is read from a batch.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sized
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from dataload.errors import TransformError
+from dataload.samples import Field, field_names, get_field
+
+Float64 = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Moments:
+    """What is known of the values seen so far.
+
+    Attributes:
+        count: of frames, or of samples.
+        mean: () or (bins,) float64.
+        squares: sums of squared deviations from the mean, of the same shape.
+    """
+
+    count: int
+    mean: Float64
+    squares: Float64
+
+    def merged(self, other: Moments) -> Moments:
+        """Return the moments of both together."""
+        count = self.count + other.count
+        step = other.mean - self.mean
+        share = other.count / count
+        return Moments(
+            count,
+            np.asarray(self.mean + share * step),
+            np.asarray(self.squares + other.squares + self.count * share * np.square(step)),
+        )
+
+    def std(self) -> Float64:
+        """Return the standard deviation of all values: () or (bins,)."""
+        return np.asarray(np.sqrt(self.squares / self.count))
+
+
+def gather(batches: Iterable[Any], field: Field | None) -> Moments:
+    """Return the moments of one pass; see `Normalize.fit`."""
+    if hasattr(batches, "with_options"):
+        # A Loader: a copy is run, since iterating it would take an epoch from the training loop.
+        with batches.with_options() as copy:
+            return _gather(copy, field)
+    return _gather(batches, field)
+
+
+def _gather(batches: Iterable[Any], field: Field | None) -> Moments:
+    total: Moments | None = None
+    with _progress(batches) as advance:
+        for number, batch in enumerate(batches):
+            for clip in _clips(batch, field):
+                found = _measure(clip, number)
+                if total is not None and total.mean.shape != found.mean.shape:
+                    raise TransformError(
+                        f"batch {number} has {found.mean.shape} bins but the batches before it had {total.mean.shape}"
+                    )
+                total = found if total is None else total.merged(found)
+            advance()
+    if total is None:
+        raise TransformError("there is nothing to measure: no batch has a value in it")
+    return total
+
+
+def _measure(clip: npt.NDArray[Any], number: int) -> Moments:
+    mean = np.asarray(clip.mean(axis=0, dtype=np.float64))
+    squares = np.asarray(np.square(clip - mean).sum(axis=0))
+    if not np.isfinite(squares).all():
+        raise TransformError(f"batch {number} has values that are not finite: drop or repair that sample")
+    return Moments(len(clip), mean, squares)
+
+
+def _clips(batch: Any, field: Field | None) -> Iterator[npt.NDArray[Any]]:
+    lengths = None
+    if field is not None:
+        array = get_field(batch, field)
+        if f"{field}_lengths" in field_names(batch):
+            lengths = get_field(batch, f"{field}_lengths")
+    elif isinstance(batch, tuple) and len(batch) == 2:
+        array, lengths = batch
+    else:
+        array = batch
+    if not isinstance(array, np.ndarray) or array.dtype.kind not in "fiu" or array.ndim not in (2, 3):
+        raise TransformError(
+            "a batch must hold (batch, frames, bins) or (batch, samples) numbers"
+            f"{'' if field is None else f' in field {field!r}'} but there is "
+            f"{f'{array.dtype} {array.shape}' if isinstance(array, np.ndarray) else type(array).__name__}"
+        )
+    for i, clip in enumerate(array):
+        kept = clip if lengths is None else clip[: int(lengths[i])]
+        if kept.size:
+            yield kept
+
+
+@contextmanager
+def _progress(batches: Iterable[Any]) -> Iterator[Callable[[], None]]:
+    if not isinstance(batches, Sized) or len(batches) == 0:
+        yield lambda: None
+        return
+    from dataload.commands.terminal import open_terminal  # needed by those who measure, not by those who use
+
+    with open_terminal(sys.stderr).progress("measuring", len(batches)) as advance:
+        yield advance
