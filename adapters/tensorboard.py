@@ -42,6 +42,7 @@ class TensorBoardLogger:
         <name>/samples_per_second   samples that the training loop took
         <name>/wait_share           share of the time that the loop waited for batches: 0 means that data is no limit
         <name>/wait_ms_per_batch    the same for one batch
+        <name>/queue_depth          batches that are made and wait for the loop
         <name>/worker_share         share of the time that the workers were busy: near 1 with a high wait_share means
                                     that more workers would help
 
@@ -79,6 +80,7 @@ class TensorBoardLogger:
             ("samples_per_second", samples / seconds),
             ("wait_share", waited / seconds),
             ("wait_ms_per_batch", 1000 * waited / max(batches, 1)),
+            ("queue_depth", float(stats.ready)),
             ("worker_share", worked / seconds / max(stats.num_workers, 1)),
         ):
             self._writer.add_scalar(f"{self._name}/{tag}", value, step)

@@ -32,6 +32,7 @@ class LoaderStats:
         epoch: number of the epoch.
         batches: delivered to the training loop.
         samples: in these batches.
+        ready: batches that are made and wait for the training loop.
         wait_seconds: that the training loop waited for batches, over all of them.
         work_seconds: spent on making them, summed over the workers.
         first_batch_seconds: from the start of the epoch to its first batch, starting of workers included.
@@ -46,6 +47,7 @@ class LoaderStats:
     epoch: int = 0
     batches: int = 0
     samples: int = 0
+    ready: int = 0
     wait_seconds: float = 0.0
     work_seconds: float = 0.0
     first_batch_seconds: float = 0.0
@@ -167,6 +169,7 @@ class EpochIterator:
             epoch=self._epoch,
             batches=self._delivered,
             samples=self._samples,
+            ready=len(self._ready) + (0 if self._done or self._workers is None else self._workers.ready()),
             wait_seconds=self._wait,
             work_seconds=self._work,
             first_batch_seconds=self._first,

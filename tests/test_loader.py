@@ -1,6 +1,7 @@
 """The Loader: order, epochs, samplers, statistics."""
 
 import random
+import time
 
 import conformance
 import numpy as np
@@ -144,6 +145,23 @@ def test_prefetching_is_bounded_and_not_counted():
         next(iterator)
         iterator.close()
         assert len(read) <= 10 * (2 + 6)
+
+
+@pytest.mark.parametrize(("worker", "num_workers"), [("thread", 2), ("process", 1)])
+def test_stats_say_how_many_batches_wait_for_the_loop(worker, num_workers):
+    loader = make(worker=worker, num_workers=num_workers)
+    batches = iter(loader)
+    next(batches)
+    ahead = min(2 * num_workers - 1, 3)  # of the four batches of the epoch, one of which was taken
+    deadline = time.monotonic() + 60
+    while loader.stats.ready < ahead and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert loader.stats.ready == ahead
+    batches.close()
+    assert loader.stats.ready == 0
+    alone = make()
+    next(iter(alone))
+    assert alone.stats.ready == 0
 
 
 def test_stats_count_what_was_delivered():

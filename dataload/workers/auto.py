@@ -108,6 +108,10 @@ class AutoWorkers:
             self._burst(timeout)
         return self._results.popleft()
 
+    def ready(self) -> int:
+        """Return how many results wait to be taken."""
+        return len(self._results) + (self._final.ready() if self._final is not None else 0)
+
     def _burst(self, timeout: float | None) -> None:
         trial = self._trials[-1]
         start = time.perf_counter()

@@ -85,6 +85,10 @@ class Workers(Protocol):
         """
         ...
 
+    def ready(self) -> int:
+        """Return how many results wait to be taken."""
+        ...
+
     def resize(self, count: int) -> None:
         """Go on with another number of workers, at least 1; tasks that were handed in are done all the same."""
         ...

@@ -86,6 +86,10 @@ class ProcessWorkers:
                 self._dismiss(worker)
             return result
 
+    def ready(self) -> int:
+        """Return how many results wait to be taken."""
+        return self._events.qsize()
+
     def _timed_out(self) -> Exception:
         # The batch that the loader waits for is the oldest one.
         working = [worker for worker in self._workers if worker.tasks]

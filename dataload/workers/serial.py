@@ -27,6 +27,10 @@ class SerialWorkers:
         """Run the oldest task. `timeout` has no effect: there is nobody else to interrupt the work."""
         return self._runner.run(self._tasks.popleft(), self._memory.allocator(), "no workers")
 
+    def ready(self) -> int:
+        """Return 0: a batch is made when it is asked for."""
+        return 0
+
     def resize(self, count: int) -> None:
         """Do nothing: there is one thread, the caller's."""
 

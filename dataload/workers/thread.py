@@ -62,6 +62,10 @@ class ThreadWorkers:
         except queue.Empty:
             raise self._timed_out() from None
 
+    def ready(self) -> int:
+        """Return how many results wait to be taken."""
+        return self._results.qsize()
+
     def _timed_out(self) -> Exception:
         oldest = min(self._running.items(), default=None)
         if oldest is None:

@@ -44,6 +44,8 @@ def test_figures_are_those_of_the_time_since_the_last_call(kind, tmp_path):
         for tag in ("samples_per_second", "wait_share", "wait_ms_per_batch", "worker_share")
     )
     assert [step for step, _ in rates] == [4, 9]
+    depths = scalars(events, "loader/queue_depth")
+    assert [step for step, _ in depths] == [4, 9] and all(0 <= depth <= 4 for _, depth in depths)
     halves = [(20, 5, middle.wait_seconds, middle.work_seconds)]
     end = loader.stats
     halves.append((16, 4, end.wait_seconds - middle.wait_seconds, end.work_seconds - middle.work_seconds))
