@@ -6,6 +6,7 @@ numba.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -32,17 +33,33 @@ def fill(waveform: Float32, framing: Framing, shape: Float32, first: int, out: F
     """
     out[:, framing.length :] = 0.0
     out = out[:, : framing.length]
-    frames = cut(waveform, framing, first, len(out))
+    stretch = _stretch(waveform, framing, first, len(out))
+    frames = _frames(stretch, framing, len(out))
+    if not (framing.remove_dc or framing.frame_pre_emphasis):
+        np.multiply(frames, shape, out=out)
+        return
+    factor, kept = np.float32(framing.frame_pre_emphasis), np.float32(1.0 - framing.frame_pre_emphasis)
+    means = np.zeros((len(out), 1), np.float32)
     if framing.remove_dc:
-        np.subtract(frames, frames.mean(axis=1, keepdims=True), out=out)
-        frames = out
-    if (factor := np.float32(framing.frame_pre_emphasis)) != 0.0:
-        before = scratch("before", (len(out), framing.length - 1))
-        np.multiply(frames[:, :-1], factor, out=before)
-        np.subtract(frames[:, 1:], before, out=out[:, 1:])
-        np.multiply(frames[:, :1], np.float32(1.0) - factor, out=out[:, :1])
-        frames = out
-    np.multiply(frames, shape, out=out)
+        # Several times as fast as frames.mean, which starts anew for each row.
+        means[:, 0] = np.einsum("ij,j->i", frames, _average(framing.length))
+    if factor:
+        # Samples stand in several frames, and are emphasized once for all of them. Only the first of a frame differs:
+        # what came before it is not there.
+        emphasized = scratch("emphasized", stretch.shape)
+        emphasized[:1] = stretch[:1]
+        np.multiply(stretch[:-1], -factor, out=emphasized[1:])
+        emphasized[1:] += stretch[1:]
+        np.subtract(_frames(emphasized, framing, len(out)), kept * means, out=out)
+        out[:, :1] = kept * (frames[:, :1] - means)
+    else:
+        np.subtract(frames, means, out=out)
+    out *= shape
+
+
+@lru_cache(maxsize=64)
+def _average(length: int) -> Float32:
+    return np.full(length, 1.0 / length, np.float32)
 
 
 def cut(waveform: Float32, framing: Framing, first: int, count: int) -> Float32:
@@ -57,19 +74,26 @@ def cut(waveform: Float32, framing: Framing, first: int, count: int) -> Float32:
     Returns:
         (count, framing.length), to be read only.
     """
-    hop = framing.hop_length
-    start = first * hop - framing.pad
-    stop = start + (count - 1) * hop + framing.length
+    return _frames(_stretch(waveform, framing, first, count), framing, count)
+
+
+def _stretch(waveform: Float32, framing: Framing, first: int, count: int) -> Float32:
+    """Return the samples that some frames are cut from, padded where they reach over an end."""
+    start = first * framing.hop_length - framing.pad
+    stop = start + (count - 1) * framing.hop_length + framing.length
     if start < 0 or stop > len(waveform):
-        waveform = _padded(waveform, start, stop, framing.pad_mode)
-        start = 0
+        return _padded(waveform, start, stop, framing.pad_mode)
+    return waveform[start:stop]
+
+
+def _frames(stretch: Float32, framing: Framing, count: int) -> Float32:
     # numpy's as_strided and sliding_window_view do the same and take five times as long.
-    return np.ndarray((count, framing.length), np.float32, waveform, 4 * start, (4 * hop, 4))
+    return np.ndarray((count, framing.length), np.float32, stretch, 0, (4 * framing.hop_length, 4))
 
 
 def _padded(waveform: Float32, start: int, stop: int, mode: str) -> Float32:
     n = len(waveform)
-    left, right = max(0, -start), max(0, stop - n)
+    left, right = max(0, -start), min(max(0, stop - n), stop - start)  # all of a hop may lie behind a clip
     end = stop - start - right
     padded = scratch("padded", (stop - start,))
     padded[left:end] = waveform[max(0, start) : stop]
