@@ -19,7 +19,7 @@ from benchmarks.results import judge, make_rows
 from benchmarks.runner import Plan, run
 from benchmarks.systems import SYSTEMS
 from benchmarks.workloads import BY_NAME, WORKLOADS, Workload
-from dataload.commands.terminal import Terminal, open_terminal
+from dataload.terminal import Terminal, open_terminal
 
 _RUN = tuple(workload for workload in WORKLOADS if workload.view_of is None)
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from benchmarks.results import Row, Verdict
 from benchmarks.workloads import BY_NAME
-from dataload.commands.terminal import Terminal
+from dataload.terminal import Terminal
 
 Cells = Sequence[str]
 

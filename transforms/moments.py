@@ -111,7 +111,7 @@ def _progress(batches: Iterable[Any]) -> Iterator[Callable[[], None]]:
     if not isinstance(batches, Sized) or len(batches) == 0:
         yield lambda: None
         return
-    from dataload.commands.terminal import open_terminal  # needed by those who measure, not by those who use
+    from dataload.terminal import open_terminal  # needed by those who measure, not by those who use
 
     with open_terminal(sys.stderr).progress("measuring", len(batches)) as advance:
         yield advance

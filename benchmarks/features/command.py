@@ -18,7 +18,7 @@ from benchmarks.features import GOALS, OURS, ROWS, SYSTEMS, Goal, Row
 from benchmarks.features.timing import Timing, race
 from benchmarks.machine import machine, versions
 from dataload.blas import single_threaded_blas
-from dataload.commands.terminal import Terminal, open_terminal
+from dataload.terminal import Terminal, open_terminal
 from dataload.transforms import MelSpectrogram
 
 Results = dict[str, dict[str, Timing]]

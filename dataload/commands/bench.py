@@ -22,9 +22,9 @@ from dataload.commands.sweep import (
     worker_counts,
 )
 from dataload.commands.target import open_target
-from dataload.commands.terminal import Terminal, open_terminal
 from dataload.extras import require
 from dataload.machine import usable_cores
+from dataload.terminal import Terminal, open_terminal
 
 if TYPE_CHECKING:
     from dataload import Loader

@@ -15,11 +15,11 @@ from dataload.commands.bench import advice_line, measure_all
 from dataload.commands.plots import plot_batch, plot_throughput
 from dataload.commands.report import print_rows, write_json
 from dataload.commands.sweep import KINDS, Row, Setting, advise, make_settings, worker_counts
-from dataload.commands.terminal import Terminal, open_terminal
 from dataload.commands.tones import NAMES, SAMPLE_RATE, SYMBOLS, label_of, make_tones
 from dataload.commands.training import Task, Trained, frame_statistics, train_all
 from dataload.extras import installed, pip_line
 from dataload.machine import usable_cores
+from dataload.terminal import Terminal, open_terminal
 from dataload.transforms import DecodeAudio, LogMel
 
 BATCH_SIZE = 32

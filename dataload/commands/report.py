@@ -17,8 +17,8 @@ import numpy as np
 
 import dataload
 from dataload.commands.sweep import Advice, Row, spread
-from dataload.commands.terminal import Terminal
 from dataload.machine import processor_name, usable_cores
+from dataload.terminal import Terminal
 
 COLUMNS = ("worker", "num_workers", "samples/s", "speed-up", "first batch")
 LARGE_SPREAD = 1.5

@@ -18,8 +18,8 @@ import keras
 import tensorflow as tf
 
 from dataload.adapters.tensorflow import to_dataset
-from dataload.commands.terminal import Advance
 from dataload.commands.training import Task
+from dataload.terminal import Advance
 
 HIDDEN = 64
 LEARNING_RATE = 0.01

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dataload.commands.terminal import Advance
 from dataload.commands.training import Task, frame_mask
+from dataload.terminal import Advance
 
 if TYPE_CHECKING:
     from dataload import Loader

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from dataload.adapters.torch import to_dataloader
-from dataload.commands.terminal import Advance
 from dataload.commands.training import Task
+from dataload.terminal import Advance
 
 HIDDEN = 64
 LEARNING_RATE = 0.01

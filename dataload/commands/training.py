@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from dataload.commands.terminal import Advance, Terminal
 from dataload.extras import installed, pip_line
+from dataload.terminal import Advance, Terminal
 
 if TYPE_CHECKING:
     from dataload import Loader

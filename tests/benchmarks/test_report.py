@@ -8,7 +8,7 @@ import pytest
 from benchmarks.plot import plot
 from benchmarks.report import markdown, print_report, tables, write_json
 from benchmarks.results import judge, make_rows
-from dataload.commands.terminal import open_terminal
+from dataload.terminal import open_terminal
 
 RECORDS = [
     {

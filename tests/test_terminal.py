@@ -2,7 +2,7 @@ import io
 
 import pytest
 
-from dataload.commands.terminal import PlainTerminal, RichTerminal, open_terminal
+from dataload.terminal import PlainTerminal, RichTerminal, open_terminal
 
 
 class Screen(io.StringIO):
