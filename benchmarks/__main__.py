@@ -30,6 +30,11 @@ def main(arguments: list[str] | None = None) -> None:
     if given[:1] == ["features"]:
         features.main(given[1:])
         return
+    if given[:1] == ["gpu"]:
+        from benchmarks import gpu  # which imports torch
+
+        gpu.main(given[1:])
+        return
     options = _parse(arguments)
     terminal = open_terminal()
     plan = Plan(
@@ -84,7 +89,8 @@ def _progress(record: dict[str, Any]) -> str:
 def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks",
-        description="dataload next to its peers; `python -m benchmarks features` times features without a loader.",
+        description="dataload next to its peers. `python -m benchmarks features` times features without a loader, "
+        "`python -m benchmarks gpu` the copy to a device.",
     )
     names = ", ".join(workload.name for workload in _RUN)
     parser.add_argument("workloads", nargs="*", type=_workload, metavar="WORKLOAD", help=f"one or more of: {names}")
