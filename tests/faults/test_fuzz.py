@@ -14,7 +14,7 @@ from dataload import FileSource, Loader
 from dataload.transforms import DecodeAudio
 
 # The first inputs of each kind are the file cut off at every length, those behind it are damaged otherwise.
-DAMAGED = 1200
+DAMAGED = 600
 TESTS = str(Path(__file__).resolve().parents[1])
 
 
