@@ -11,6 +11,7 @@ import random
 import sys
 import threading
 import time
+from contextlib import suppress
 from itertools import islice
 
 import conformance
@@ -47,9 +48,11 @@ def _loaders() -> list[tuple[Loader, list]]:
 
 def _kill_one(choose: random.Random) -> bool:
     workers = psutil.Process().children()
-    if workers:
-        choose.choice(workers).kill()
-    return bool(workers)
+    with suppress(psutil.NoSuchProcess):  # It has ended since it was listed.
+        if workers:
+            choose.choice(workers).kill()
+            return True
+    return False
 
 
 def _held() -> dict[str, float]:
