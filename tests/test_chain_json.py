@@ -76,7 +76,7 @@ def test_a_fresh_process_reads_it_without_importing_the_transforms_itself():
         "import sys; from dataload import Chain; import numpy as np\n"
         "print(Chain.from_json(sys.argv[1])(np.zeros(800, np.float32)).shape)"
     )
-    ended = subprocess.run([sys.executable, "-c", script, text], capture_output=True, text=True, check=True)
+    ended = subprocess.run([sys.executable, "-c", script, text], stdout=subprocess.PIPE, text=True, check=True)
     assert ended.stdout == "(11, 8)\n"
 
 

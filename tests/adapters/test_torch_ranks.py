@@ -12,9 +12,13 @@ from torch.utils.data import DistributedSampler
 
 from dataload.adapters.torch import to_dataloader
 
+# A process group that outlives destroy_process_group has threads that may abort the interpreter while it ends
+# (github.com/pytorch/pytorch/pull/179291). DistributedDataParallel holds it, and so do default arguments of
+# torch.distributed.nn, which torch imports with the first optimizer unless it was imported before.
 SCRIPT = """
 import json, sys
 import torch, torch.distributed as dist
+import torch.distributed.nn
 from torch.nn.parallel import DistributedDataParallel
 import adapter_data
 from dataload.adapters.torch import to_dataloader
@@ -42,6 +46,7 @@ weights = [parameter.tolist() for parameter in model.parameters()]
 with open(f"{folder}/{rank}.json", "w") as file:
     json.dump({"seen": seen, "state": states[-1], "weights": weights}, file)
 loader.close()
+del model
 dist.destroy_process_group()
 """
 
@@ -84,7 +89,6 @@ def torchrun(ranks, folder, taken, state=None, script=SCRIPT):
         env={**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"},
         check=True,
         timeout=120,
-        capture_output=True,
     )
     return [json.loads((folder / f"{rank}.json").read_text()) for rank in range(ranks)]
 

@@ -116,7 +116,7 @@ def test_another_process_gives_the_same_bits():
         "values = [(0.1 * rng.standard_normal(n)).astype(np.float32) for n in (4_000, 300, 70_000, 999)]\n"
         "sys.stdout.buffer.write(b''.join(x.tobytes() for x in MFCC(8_000).batch(values)))"
     )
-    there = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout
+    there = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, check=True).stdout
     here = b"".join(x.tobytes() for x in MFCC(8_000).batch(clips([4_000, 300, 70_000, 999])))
     assert there == here
 

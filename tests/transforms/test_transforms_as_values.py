@@ -266,5 +266,5 @@ def test_importing_it_loads_no_framework_and_no_decoder():
         "'numba', 'mkl_fft', 'miniaudio')\n"
         "print([name for name in names if name in sys.modules])"
     )
-    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    run = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, check=True)
     assert run.stdout.strip() == "[]"
