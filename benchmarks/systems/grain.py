@@ -12,6 +12,7 @@ from typing import Any
 
 import grain
 import numpy as np
+from absl import flags
 
 from benchmarks.data import files
 from benchmarks.data import images as open_images
@@ -20,6 +21,10 @@ from benchmarks.systems.kernels import Burn, Features, pad, wait
 from benchmarks.workloads import Job
 
 CANNOT: dict[str, str] = {}
+
+# Where JAX is installed, Grain 0.2.18 asks for a flag before it starts processes, and fails if none were parsed:
+# github.com/google/grain/issues/1355.
+flags.FLAGS.mark_as_parsed()
 
 
 def speech(job: Job) -> Iterator[Any]:
