@@ -31,18 +31,20 @@ for batch in iterator: pass
 """
 
 
-def program(folder, ending=GO_ON, worker="process", transform="sleep_a_bit"):
+def started(folder, ending=GO_ON, worker="process", transform="sleep_a_bit"):
+    """Return a program that may be ended: it has said that it is ready."""
     hanging = folder / "hanging"
     hanging.mkdir()
-    return Program(LOOP.format(ending=ending, worker=worker, transform=transform), folder, HANGING=str(hanging))
+    running = Program(LOOP.format(ending=ending, worker=worker, transform=transform), folder, HANGING=str(hanging))
+    running.wait_until_ready()
+    return running
 
 
 @pytest.mark.parametrize("worker", ["process", "thread"])
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 @pytest.mark.parametrize("group", [False, True], ids=["process", "group"])
 def test_a_signal_ends_everything(how, group, worker, tmp_path):
-    running = program(tmp_path, worker=worker)
-    running.wait_until_ready()
+    running = started(tmp_path, worker=worker)
     assert len(running.children) == (2 if worker == "process" else 0)
     (os.killpg if group else os.kill)(running.process.pid, how)
     status, _, errors = running.end()
@@ -53,8 +55,7 @@ def test_a_signal_ends_everything(how, group, worker, tmp_path):
 
 @pytest.mark.parametrize("transform", ["hang", "hang_natively"])
 def test_ctrl_c_twice_does_not_wait_for_a_worker_that_hangs(transform, tmp_path):
-    running = program(tmp_path, HANG, transform=transform)
-    running.wait_until_ready()
+    running = started(tmp_path, HANG, transform=transform)
     assert len(running.children) == 2
     for _ in range(2):
         os.killpg(running.process.pid, signal.SIGINT)
@@ -66,8 +67,7 @@ def test_ctrl_c_twice_does_not_wait_for_a_worker_that_hangs(transform, tmp_path)
 
 @pytest.mark.parametrize("transform", ["hang", "hang_natively"])
 def test_workers_that_hang_end_with_a_killed_parent(transform, tmp_path):
-    running = program(tmp_path, HANG, transform=transform)
-    running.wait_until_ready()
+    running = started(tmp_path, HANG, transform=transform)
     assert len(running.children) == 2
     running.process.kill()
     running.end()
@@ -89,8 +89,7 @@ def test_workers_that_hang_end_with_a_killed_parent(transform, tmp_path):
     ids=["end of the script", "break", "sys.exit", "exception", "os._exit", "reference", "in a thread"],
 )
 def test_the_end_of_the_interpreter_ends_everything(ending, status, worker, tmp_path):
-    running = program(tmp_path, 'next(iterator)\nprint("ready", flush=True)\n' + ending, worker=worker)
-    running.wait_until_ready()
+    running = started(tmp_path, 'next(iterator)\nprint("ready", flush=True)\n' + ending, worker=worker)
     code, _, errors = running.end()
     assert code == status, errors
     assert "Exception ignored" not in errors and "leaked" not in errors
