@@ -25,8 +25,8 @@ from dataload.transforms import (
     Resample,
     Spectrogram,
 )
-from dataload.transforms.cepstrum import dct_matrix, lifter_weights
-from dataload.transforms.logarithm import log_factor
+from dataload.transforms.spectral.cepstrum import dct_matrix, lifter_weights
+from dataload.transforms.spectral.logarithm import log_factor
 
 Float64 = NDArray[np.float64]
 # Of the largest value; a wrong window, scale or frame is off by far more, rounding by far less.

@@ -24,6 +24,7 @@ _FIRST_BLOCK = 1 << 20
 
 Allocator = Callable[[tuple[int, ...], np.dtype[Any]], NDArray[Any]]
 Bytes = NDArray[np.uint8]
+Float32 = NDArray[np.float32]
 
 
 def aligned_bytes(size: int) -> Bytes:

@@ -4,7 +4,7 @@ import numpy as np
 
 from dataload import Chain
 from dataload.transforms import MFCC, LogMel, MelSpectrogram, Normalize, PadOrTrim, Resample, Spectrogram
-from dataload.transforms.logarithm import log_factor
+from dataload.transforms.spectral.logarithm import log_factor
 
 CHAINS = {
     "log-mel": [LogMel(8_000, n_mels=40)],

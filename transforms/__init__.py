@@ -10,29 +10,29 @@ if __name__ != "dataload.transforms":
     )
 
 from dataload.chain_json import register
-from dataload.transforms.channels import MixChannels, PerChannel, SelectChannel
-from dataload.transforms.chroma import Chroma
+from dataload.transforms.audio.channels import MixChannels, PerChannel, SelectChannel
+from dataload.transforms.audio.decode import DecodeAudio, RandomSegment
+from dataload.transforms.audio.preemphasis import Dither, PreEmphasis
+from dataload.transforms.audio.resample import Resample
+from dataload.transforms.augment.crop import RandomCrop, TimeShift, TrimSilence
+from dataload.transforms.augment.filters import HighPass, LowPass
+from dataload.transforms.augment.gain import Clipping, Gain, Polarity
+from dataload.transforms.augment.mixing import CutMix, Mixup
+from dataload.transforms.augment.noise import AddNoise, RoomImpulse
+from dataload.transforms.augment.perturb import PitchShift, SpeedPerturb, TempoPerturb
+from dataload.transforms.augment.specaugment import SpecAugment
 from dataload.transforms.compose import OneOf, SomeOf, Sometimes
-from dataload.transforms.crop import RandomCrop, TimeShift, TrimSilence
-from dataload.transforms.decibels import PowerToDB
-from dataload.transforms.decode import DecodeAudio, RandomSegment
-from dataload.transforms.deltas import Deltas
-from dataload.transforms.energy import Energy
-from dataload.transforms.filters import HighPass, LowPass
-from dataload.transforms.level import Clipping, Gain, Polarity
-from dataload.transforms.melfeatures import LogMel, MelSpectrogram
-from dataload.transforms.mfcc import MFCC
-from dataload.transforms.mixing import CutMix, Mixup
-from dataload.transforms.noise import AddNoise, RoomImpulse
+from dataload.transforms.length import PadOrTrim
 from dataload.transforms.normalize import Normalize
-from dataload.transforms.pcen import PCEN
-from dataload.transforms.perturb import PitchShift, SpeedPerturb, TempoPerturb
-from dataload.transforms.preemphasis import Dither, PreEmphasis
-from dataload.transforms.resample import Resample
-from dataload.transforms.shape import PadOrTrim
-from dataload.transforms.specaugment import SpecAugment
-from dataload.transforms.spectrogram import Spectrogram
-from dataload.transforms.zerocrossing import ZeroCrossingRate
+from dataload.transforms.spectral.chroma import Chroma
+from dataload.transforms.spectral.decibels import PowerToDB
+from dataload.transforms.spectral.deltas import Deltas
+from dataload.transforms.spectral.energy import Energy
+from dataload.transforms.spectral.logmel import LogMel, MelSpectrogram
+from dataload.transforms.spectral.mfcc import MFCC
+from dataload.transforms.spectral.pcen import PCEN
+from dataload.transforms.spectral.spectrogram import Spectrogram
+from dataload.transforms.spectral.zerocrossing import ZeroCrossingRate
 
 __all__ = [
     "MFCC",

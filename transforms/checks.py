@@ -14,8 +14,7 @@ import numpy.typing as npt
 
 from dataload.chain import Spec
 from dataload.errors import ChainError, ConfigError, TransformError
-
-Float32 = npt.NDArray[np.float32]
+from dataload.memory import Float32 as Float32
 
 
 class Printed:

@@ -14,8 +14,8 @@ import numpy as np
 
 from dataload.chain import Chain, RandomTransform, Spec, Transform, apply, name_of, output_spec
 from dataload.errors import ChainError, ConfigError
+from dataload.transforms.augment.base import probability
 from dataload.transforms.checks import Printed, positive_float, positive_int, store
-from dataload.transforms.waves import probability
 
 Option = Transform | Sequence[Transform]
 

@@ -24,7 +24,7 @@ from dataload.transforms.checks import (
     positive_float,
     store,
 )
-from dataload.transforms.moments import gather
+from dataload.transforms.statistics import gather
 
 PerBin = float | Sequence[float] | None
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import miniaudio
 import numpy as np
 
-from dataload.transforms.checks import Float32
+from dataload.memory import Float32
 
 # Of these libsndfile makes the same floats to the bit.
 _BITS = (16, 24)

@@ -10,18 +10,19 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from dataload import fast
+from dataload.audio.wav import LEAD, WavHeader, read_header, to_float32
 from dataload.errors import DecodeError, SourceNotFound, TransformError
-from dataload.transforms import fast
-from dataload.transforms.checks import Float32
-from dataload.transforms.wav import LEAD, WavHeader, read_header, to_float32
+from dataload.memory import Float32
 
 AudioFile = str | os.PathLike[str] | bytes | BinaryIO
 # Called as choose(frames, sample_rate) -> (first frame, number of frames); both may reach beyond the file.
 Choose = Callable[[int, int], tuple[int, int]]
+FlacReader = Callable[[bytes], tuple[Float32, int] | None]
 _HEAD = 1 << 16
 
 
@@ -141,9 +142,9 @@ def _decode(name: str, path: str | None, read_at: _ReadAt, size: int) -> tuple[F
         length = header.held - header.held % header.frame_bytes
         return to_float32(read_at(header.offset - LEAD, LEAD + length), header), header.sample_rate
     start = read_at(0, 12)
-    if start[:4] == b"fLaC" and (read_flac := fast.flac_reader()) and (found := read_flac(read_at(0, size))):
+    if start[:4] == b"fLaC" and (read_flac := flac_reader()) and (found := read_flac(read_at(0, size))):
         return found
-    from dataload.transforms import sndfile
+    from dataload.audio import sndfile
 
     return sndfile.read(name, io.BytesIO(read_at(0, size)) if path is None else path, size, start)
 
@@ -151,7 +152,7 @@ def _decode(name: str, path: str | None, read_at: _ReadAt, size: int) -> tuple[F
 def _decode_part(name: str, path: str | None, read_at: _ReadAt, size: int, *, choose: Choose) -> tuple[Float32, int]:
     header = _plain_header(name, read_at, size)
     if header is None:
-        from dataload.transforms import sndfile
+        from dataload.audio import sndfile
 
         file = io.BytesIO(read_at(0, size)) if path is None else path
         return sndfile.read_part(name, file, size, read_at(0, 12), choose)
@@ -161,6 +162,17 @@ def _decode_part(name: str, path: str | None, read_at: _ReadAt, size: int, *, ch
     begin = header.offset + first * header.frame_bytes
     length = min(count, frames - first) * header.frame_bytes
     return to_float32(read_at(begin - LEAD, LEAD + length), header), header.sample_rate
+
+
+def flac_reader() -> FlacReader | None:
+    """Return the function that reads FLAC without libsndfile, described in `flac`, if the `fast` extra brings it."""
+    return _fast_flac() if fast.switched_on() else None
+
+
+@cache
+def _fast_flac() -> FlacReader | None:
+    module = fast.load("miniaudio", "dataload.audio.flac")
+    return module.read if module else None
 
 
 def _plain_header(name: str, read_at: _ReadAt, size: int) -> WavHeader | None:

@@ -1,6 +1,6 @@
 """Reading through libsndfile, with bounds on what it may allocate and with messages that name the file.
 
-Apart from `decode`, which imports it when it first meets a file that needs it: plain WAV files do without,
+Apart from `reader`, which imports it when it first meets a file that needs it: plain WAV files do without,
 and the library takes a while to load.
 """
 
@@ -16,8 +16,7 @@ import numpy as np
 import soundfile
 
 from dataload.errors import DecodeError
-from dataload.memory import reused_empty
-from dataload.transforms.checks import Float32
+from dataload.memory import Float32, reused_empty
 
 # The lengths in the headers of these two may be estimates, so a clip that is shorter is no error.
 _INEXACT = ("MP3", "OGG")

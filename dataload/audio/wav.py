@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from dataload.transforms.checks import Float32
+from dataload.memory import Float32
 
 _PCM, _FLOAT, _EXTENSIBLE = 1, 3, 0xFFFE
 _UNKNOWN = 0xFFFFFFFF

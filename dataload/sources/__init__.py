@@ -1,10 +1,11 @@
 """Which samples exist."""
 
+from dataload.audio.segment import Segment
 from dataload.sources.array import ArraySource
 from dataload.sources.base import Source
 from dataload.sources.concat import ConcatSource
 from dataload.sources.files import FileSource
-from dataload.sources.segments import Segment, SegmentSource
+from dataload.sources.segments import SegmentSource
 from dataload.sources.table import TableSource
 
 __all__ = ["ArraySource", "ConcatSource", "FileSource", "Segment", "SegmentSource", "Source", "TableSource"]

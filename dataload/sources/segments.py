@@ -9,39 +9,19 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dataload.errors import ConfigError, DecodeError, SourceError, SourceNotFound
+from dataload.audio.segment import Segment, read_length
+from dataload.errors import ConfigError, SourceError
 from dataload.samples import Field, field_names, get_field, replace_field
 from dataload.sources.base import check_source, describe, fetch, fingerprint
 
 Int64Array = NDArray[np.int64]
 
-# libsndfile's figure for a length that it does not know is the largest there is.
-_UNKNOWN = 1 << 62
 _AT_A_TIME = 256
-
-
-@dataclass(frozen=True)
-class Segment:
-    """A stretch of an audio file, in seconds.
-
-    A reader takes the samples from round(offset · rate) on, round(duration · rate) of them or as many as there are,
-    `rate` being that of the file.
-
-    Attributes:
-        path: of the file.
-        offset: where it begins.
-        duration: how long it is.
-    """
-
-    path: str
-    offset: float
-    duration: float
 
 
 class SegmentSource:
@@ -86,7 +66,7 @@ class SegmentSource:
         self._hop = self._window if hop is None else _seconds("hop", hop)
         self._field = field
         self._drop_last = drop_last
-        lengths = [_length(path) for path in self._paths()]
+        lengths = [read_length(path) for path in self._paths()]
         self._frames = np.array([frames for frames, _ in lengths], np.int64)
         self._rates = np.array([rate for _, rate in lengths], np.int64)
         self._ends = np.cumsum(self._counts())
@@ -190,18 +170,3 @@ def _seconds(name: str, value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < float("inf"):
         raise ConfigError(f"{name}={value!r} must be a number of seconds above 0")
     return float(value)
-
-
-def _length(path: str) -> tuple[int, int]:
-    """Return how many frames a file has, and its sample rate in Hz."""
-    import soundfile
-
-    if not os.path.exists(path):  # noqa: PTH110
-        raise SourceNotFound(f"{path}: no such file (looked from {os.getcwd()!r}): check the path")  # noqa: PTH109
-    try:
-        info = soundfile.info(path)
-    except (soundfile.SoundFileError, TypeError) as error:
-        raise DecodeError(f"{path}: cannot be read as audio ({error}): fetch or convert it again") from None
-    if info.frames >= _UNKNOWN:
-        raise DecodeError(f"{path}: its header does not say how long it is: convert it, e.g. with soundfile.write")
-    return info.frames, info.samplerate

@@ -26,7 +26,7 @@ def noise():
 @pytest.fixture
 def without_libsndfile(monkeypatch):
     """Make it an error to read anything through libsndfile."""
-    from dataload.transforms import sndfile
+    from dataload.audio import sndfile
 
     def refuse(*_):
         raise AssertionError("read through libsndfile")

@@ -173,7 +173,7 @@ def test_every_thread_gives_the_same_bits(switch, sounds):
 
 def test_mkl_may_use_as_many_threads_afterwards_as_before(switch, sounds):
     pytest.importorskip("mkl_fft")
-    from dataload.transforms import mkl
+    from dataload.transforms.spectral import mkl_kernels as mkl
 
     switch(True)
     before = mkl._set_threads(3)

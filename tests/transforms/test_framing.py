@@ -7,8 +7,8 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from dataload.transforms import plain
-from dataload.transforms.framing import CENTERS, FRAME_COUNTS, PAD_MODES, Framing
+from dataload.transforms.spectral import numpy_kernels
+from dataload.transforms.spectral.framing import CENTERS, FRAME_COUNTS, PAD_MODES, Framing
 
 FRAMINGS = st.builds(
     Framing,
@@ -26,11 +26,11 @@ FRAMINGS = st.builds(
 )
 
 
-@pytest.mark.parametrize("steps", ["plain", "kernels"])
+@pytest.mark.parametrize("kernels", ["numpy_kernels", "numba_kernels"])
 @given(framing=FRAMINGS, samples=st.integers(1, 200), first=st.integers(0, 3))
 @example(framing=Framing(9, 9, 50, "hann", center="hop", pad_mode="edge", frame_count="ceil"), samples=1, first=0)
-def test_frames_are_those_of_the_padded_clip(steps, framing, samples, first):
-    if steps == "kernels":
+def test_frames_are_those_of_the_padded_clip(kernels, framing, samples, first):
+    if kernels == "numba_kernels":
         pytest.importorskip("numba")
     assume(framing.win_length <= framing.n_fft and framing.n_frames(samples) > first)
     x = np.random.default_rng(samples).uniform(-1, 1, samples).astype(np.float32)
@@ -47,7 +47,7 @@ def test_frames_are_those_of_the_padded_clip(steps, framing, samples, first):
     expected = np.zeros((count, framing.n_fft))
     expected[:, : framing.length] = (frames - framing.frame_pre_emphasis * shifted) * framing.shape
     out = np.full((count, framing.n_fft), np.nan, np.float32)
-    importlib.import_module(f"dataload.transforms.{steps}").fill(x, framing, framing.shape, first, out)
+    importlib.import_module(f"dataload.transforms.spectral.{kernels}").fill(x, framing, framing.shape, first, out)
     np.testing.assert_allclose(out, expected, atol=1e-6 * framing.scale)
 
 
@@ -63,6 +63,6 @@ def test_the_overhang_is_what_frames_reach_over_an_end(framing, samples):
 
 def test_frames_that_are_the_waveform_itself_are_a_view_of_it():
     x = np.arange(100, dtype=np.float32)
-    frames = plain.cut(x, Framing(10, 10, 5, "rectangular", center=False), 0, 3)
+    frames = numpy_kernels.cut(x, Framing(10, 10, 5, "rectangular", center=False), 0, 3)
     assert np.shares_memory(frames, x)
     np.testing.assert_array_equal(frames[:, 0], [0, 5, 10])

@@ -6,7 +6,7 @@ import pytest
 
 from dataload.errors import ConfigError
 from dataload.transforms import MFCC, Chroma, Energy, LogMel, MelSpectrogram, Normalize, Spectrogram
-from dataload.transforms.presets import PRESETS
+from dataload.transforms.spectral.presets import PRESETS
 
 KINDS = {kind.__name__: kind for kind in (Spectrogram, MelSpectrogram, LogMel, MFCC, Chroma, Energy)}
 ALL = [(kind, name) for kind, table in PRESETS.items() for name in table]

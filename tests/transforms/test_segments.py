@@ -11,9 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dataload import Segment
+from dataload.audio import sndfile
 from dataload.chain import Spec
 from dataload.errors import ChainError, ConfigError, DecodeError, SourceNotFound, TransformError
-from dataload.transforms import DecodeAudio, RandomSegment, sndfile
+from dataload.transforms import DecodeAudio, RandomSegment
 
 RATE = 8_000
 SECONDS = 3.0

@@ -11,12 +11,12 @@ from dataclasses import KW_ONLY, dataclass
 
 import numpy as np
 
+from dataload.audio.reader import AudioFile, Choose, read_audio, read_part
+from dataload.audio.segment import Segment
 from dataload.chain import RandomTransform, Spec
 from dataload.errors import ChainError, ConfigError, DecodeError, TransformError
-from dataload.sources.segments import Segment
-from dataload.transforms.audiofile import AudioFile, Choose, read_audio, read_part
+from dataload.transforms.audio.resample import change_rate
 from dataload.transforms.checks import Float32, Printed, finite_float, one_of, positive_float, positive_int, store
-from dataload.transforms.resample import change_rate
 
 # A damaged rate would otherwise ask for any amount of memory in resampling.
 _RATIO = 1000

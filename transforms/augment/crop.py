@@ -15,6 +15,7 @@ import numpy.typing as npt
 from dataload.chain import RandomTransform, Spec
 from dataload.errors import ConfigError, TransformError
 from dataload.memory import reused_empty
+from dataload.transforms.augment.base import Range, WaveTransform, as_sound, draw, mean_power, number_range
 from dataload.transforms.checks import (
     Float32,
     Printed,
@@ -26,8 +27,7 @@ from dataload.transforms.checks import (
     positive_int,
     store,
 )
-from dataload.transforms.shape import fit
-from dataload.transforms.waves import Range, WaveTransform, as_sound, draw, mean_power, number_range
+from dataload.transforms.length import fit
 
 _BLOCK_SECONDS = 0.01
 

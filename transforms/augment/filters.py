@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from dataload.errors import ConfigError
+from dataload.transforms.augment.base import Range, WaveTransform, draw_octaves, number_range
 from dataload.transforms.checks import Float32, positive_int, store
-from dataload.transforms.waves import Range, WaveTransform, draw_octaves, number_range
 
 
 @dataclass(frozen=True, repr=False)

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from dataload.memory import reused_empty
+from dataload.transforms.augment.base import Range, WaveTransform, draw, number_range, probability
 from dataload.transforms.checks import Float32, store
-from dataload.transforms.waves import Range, WaveTransform, draw, number_range, probability
 
 
 @dataclass(frozen=True, repr=False)

@@ -20,8 +20,8 @@ from dataload.chain import RandomBatchTransform
 from dataload.errors import ConfigError, FieldError, TransformError
 from dataload.memory import Allocator, aligned_empty
 from dataload.samples import Field, get_field, replace_field
+from dataload.transforms.augment.base import probability
 from dataload.transforms.checks import Float32, Printed, positive_float, positive_int, store
-from dataload.transforms.waves import probability
 
 Array = npt.NDArray[Any]
 

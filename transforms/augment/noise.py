@@ -13,9 +13,9 @@ import numpy as np
 
 from dataload.errors import ConfigError
 from dataload.memory import reused_empty
+from dataload.transforms.augment.base import Range, WaveTransform, draw, mean_power, number_range
+from dataload.transforms.augment.recordings import Clips
 from dataload.transforms.checks import Float32, positive_int, store
-from dataload.transforms.clips import Clips
-from dataload.transforms.waves import Range, WaveTransform, draw, mean_power, number_range
 
 
 @dataclass(frozen=True, repr=False)

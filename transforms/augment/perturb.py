@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from dataload.transforms.augment.base import Range, WaveTransform, draw, factors, number_range
+from dataload.transforms.augment.tempo import change_tempo
 from dataload.transforms.checks import Float32, positive_int, store
-from dataload.transforms.stretch import change_tempo
-from dataload.transforms.waves import Range, WaveTransform, draw, factors, number_range
 
 
 @dataclass(frozen=True, repr=False)

@@ -13,13 +13,13 @@ from typing import Any
 
 import numpy as np
 
+from dataload.audio.reader import read_audio, read_part
+from dataload.audio.segment import Segment
 from dataload.errors import ConfigError, TransformError
 from dataload.sources.base import check_source, describe
-from dataload.sources.segments import Segment
-from dataload.transforms.audiofile import read_audio, read_part
+from dataload.transforms.audio.decode import DecodeAudio, as_waveform
+from dataload.transforms.augment.base import as_sound
 from dataload.transforms.checks import Float32
-from dataload.transforms.decode import DecodeAudio, as_waveform
-from dataload.transforms.waves import as_sound
 
 _FILE = (str, bytes, os.PathLike)
 

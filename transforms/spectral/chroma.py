@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from dataload.transforms.checks import Float32, finite_float, positive_float, positive_int, store
-from dataload.transforms.framed import Spectral
-from dataload.transforms.framing import Complex64
-from dataload.transforms.plain import magnitudes, matmul
+from dataload.transforms.spectral.features import Spectral
+from dataload.transforms.spectral.framing import Complex64
+from dataload.transforms.spectral.numpy_kernels import magnitudes, matmul
 
 _A0 = 27.5  # Hz, the A four octaves below 440
 # The weight of the octaves is a bell around this one, counted from A0, and so many octaves wide.

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from dataload.chain import Spec
 from dataload.transforms.checks import Float32, Printed, as_float32, positive_float, store
-from dataload.transforms.logarithm import log_factor, log_floor, take_log
+from dataload.transforms.spectral.logarithm import log_factor, log_floor, take_log
 
 
 def power_to_db(

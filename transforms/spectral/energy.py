@@ -10,20 +10,20 @@ from typing import Any
 
 import numpy as np
 
-from dataload.transforms import fast
 from dataload.transforms.checks import Float32, check_finite, one_of, store
-from dataload.transforms.framed import Framed
-from dataload.transforms.framing import Framing
-from dataload.transforms.logarithm import LOGS, log_factor, log_floor, take_log
-from dataload.transforms.plain import cut
 from dataload.transforms.scratch import scratch
+from dataload.transforms.spectral.features import Framed
+from dataload.transforms.spectral.framing import Framing
+from dataload.transforms.spectral.kernels import kernels
+from dataload.transforms.spectral.logarithm import LOGS, log_factor, log_floor, take_log
+from dataload.transforms.spectral.numpy_kernels import cut
 
 
 def frame_energies(waveform: Float32, framing: Framing) -> Float32:
     """Return the sum of the squared samples of each frame: (frames,) float32."""
     energies = np.empty(framing.n_frames(len(waveform)), np.float32)
     frames, shape = scratch("frames", (framing.block, framing.n_fft)), framing.shape
-    fill = fast.steps().fill
+    fill = kernels().fill
     for start in range(0, len(energies), framing.block):
         out = energies[start : start + framing.block]
         if framing.changes_nothing:

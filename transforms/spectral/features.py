@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from dataload.chain import Spec
 from dataload.errors import ConfigError
-from dataload.transforms.blocks import check_length, transform_frames
+from dataload.transforms.audio.preemphasis import emphasize
 from dataload.transforms.checks import (
     Float32,
     Printed,
@@ -25,10 +25,10 @@ from dataload.transforms.checks import (
     positive_int,
     store,
 )
-from dataload.transforms.framing import ALIGNMENTS, CENTERS, FRAME_COUNTS, PAD_MODES, Complex64, Framing
-from dataload.transforms.preemphasis import emphasize
-from dataload.transforms.presets import resolve
-from dataload.transforms.windows import window
+from dataload.transforms.spectral.frames import check_length, transform_frames
+from dataload.transforms.spectral.framing import ALIGNMENTS, CENTERS, FRAME_COUNTS, PAD_MODES, Complex64, Framing
+from dataload.transforms.spectral.presets import resolve
+from dataload.transforms.spectral.windows import window
 
 
 @dataclass(frozen=True, repr=False)
@@ -74,7 +74,7 @@ class Framed(Printed, ABC):
 
         Args:
             name: "librosa", "torchaudio", "kaldi", "tf.signal", "whisper" or "nemo", as far as that package has this
-                transform; see `dataload.transforms.presets`.
+                transform; see `dataload.transforms.spectral.presets`.
             parameters: any parameters by name, which replace those of the preset; what follows from them (n_fft from
                 win_length, or the other way round) follows as in that package.
 

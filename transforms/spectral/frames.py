@@ -15,10 +15,10 @@ import numpy.typing as npt
 
 from dataload.errors import TransformError
 from dataload.memory import reused_empty
-from dataload.transforms import fast
 from dataload.transforms.checks import Float32, as_waveform, check_finite
-from dataload.transforms.framing import Complex64, Framing
 from dataload.transforms.scratch import scratch
+from dataload.transforms.spectral.framing import Complex64, Framing
+from dataload.transforms.spectral.kernels import kernels
 
 
 def transform_frames(
@@ -52,7 +52,7 @@ def transform_frames(
     outputs = [reused_empty((framing.n_frames(len(x)), width), dtype) for x in waveforms]
     shape = framing.shape
     frames = scratch("frames", (framing.block, framing.n_fft))
-    fill, rfft, _ = fast.steps()
+    fill, rfft, _ = kernels()
     size, filled = len(frames), 0
     pieces: list[npt.NDArray[Any]] = []
     for waveform, output in zip(waveforms, outputs, strict=True):

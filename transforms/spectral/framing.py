@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dataload.transforms.checks import Float32
-from dataload.transforms.windows import window
+from dataload.transforms.spectral.windows import window
 
 Complex64 = npt.NDArray[np.complex64]
 PAD_MODES = ("reflect", "constant", "edge", "symmetric")

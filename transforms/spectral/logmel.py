@@ -14,13 +14,13 @@ from typing import Any
 import numpy as np
 
 from dataload.errors import ConfigError
-from dataload.transforms import fast
 from dataload.transforms.checks import Float32, finite_float, one_of, positive_float, positive_int, store
-from dataload.transforms.framed import Spectral
-from dataload.transforms.framing import Complex64
-from dataload.transforms.logarithm import LOGS, log_factor, log_floor, take_log
-from dataload.transforms.mel import Bank, check_band, check_bank
 from dataload.transforms.normalize import Normalize
+from dataload.transforms.spectral.features import Spectral
+from dataload.transforms.spectral.framing import Complex64
+from dataload.transforms.spectral.kernels import kernels
+from dataload.transforms.spectral.logarithm import LOGS, log_factor, log_floor, take_log
+from dataload.transforms.spectral.mel import Bank, check_band, check_bank
 
 
 @dataclass(frozen=True, repr=False)
@@ -62,7 +62,7 @@ class _Mel(Spectral):
         return self.n_mels
 
     def _reduce(self, spectrum: Complex64, out: Float32) -> None:
-        fast.steps().weigh(spectrum, self._bank(), self.power, out)
+        kernels().weigh(spectrum, self._bank(), self.power, out)
 
 
 @dataclass(frozen=True, repr=False)

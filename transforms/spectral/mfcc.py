@@ -8,11 +8,11 @@ from __future__ import annotations
 from dataclasses import KW_ONLY, dataclass
 
 from dataload.errors import ConfigError
-from dataload.transforms.cepstrum import DCT_NORMS, dct_matrix, lifter_weights
 from dataload.transforms.checks import Float32, finite_float, one_of, positive_int, store
-from dataload.transforms.energy import frame_energies
-from dataload.transforms.logarithm import log_factor, take_log
-from dataload.transforms.melfeatures import LogMel
+from dataload.transforms.spectral.cepstrum import DCT_NORMS, dct_matrix, lifter_weights
+from dataload.transforms.spectral.energy import frame_energies
+from dataload.transforms.spectral.logarithm import log_factor, take_log
+from dataload.transforms.spectral.logmel import LogMel
 
 
 @dataclass(frozen=True, repr=False)

@@ -13,7 +13,7 @@ import mkl_fft
 from threadpoolctl import ThreadpoolController
 
 from dataload.transforms.checks import Float32
-from dataload.transforms.framing import Complex64
+from dataload.transforms.spectral.framing import Complex64
 
 
 def rfft(frames: Float32) -> Complex64:

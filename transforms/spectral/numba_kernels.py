@@ -1,4 +1,4 @@
-"""The steps of a spectral transform as numba kernels: the same functions as in `plain`.
+"""The steps of a spectral transform as numba kernels: the same functions as in `numpy_kernels`.
 
 Apart because importing this module imports numba and loads or makes machine code; only `fast` does so. The code is kept
 on disk (`__pycache__`, or numba's folder for the user where that cannot be written), so that one process compiles for
@@ -15,11 +15,11 @@ import numpy as np
 import numpy.typing as npt
 from numba import boolean, float32, int64, njit, types, void
 
-from dataload.transforms import plain
 from dataload.transforms.checks import Float32
-from dataload.transforms.framing import PAD_MODES, Complex64, Framing
-from dataload.transforms.mel import Bank
 from dataload.transforms.scratch import scratch
+from dataload.transforms.spectral import numpy_kernels
+from dataload.transforms.spectral.framing import PAD_MODES, Complex64, Framing
+from dataload.transforms.spectral.mel import Bank
 
 # A user's waveform may be read-only, and may begin anywhere.
 _WAVEFORM = types.Array(float32, 1, "C", readonly=True, aligned=False)
@@ -33,7 +33,7 @@ _CONSTANT_PAD, _EDGE, _SYMMETRIC = (PAD_MODES.index(mode) for mode in ("constant
 
 
 def fill(waveform: Float32, framing: Framing, shape: Float32, first: int, out: Float32) -> None:
-    """Write frames of a waveform: as `plain.fill`."""
+    """Write frames of a waveform: as `numpy_kernels.fill`."""
     hop = framing.hop_length
     start, mode = first * hop - framing.pad, PAD_MODES.index(framing.pad_mode)
     if framing.remove_dc or framing.frame_pre_emphasis:
@@ -112,9 +112,9 @@ def _fill_changed(
 
 
 def weigh(spectrum: Complex64, bank: Bank, power: float, out: Float32) -> None:
-    """Write the mel spectrum: as `plain.weigh`, leaving out the zeros of the filters."""
+    """Write the mel spectrum: as `numpy_kernels.weigh`, leaving out the zeros of the filters."""
     if power not in (1.0, 2.0):
-        plain.weigh(spectrum, bank, power, out)
+        numpy_kernels.weigh(spectrum, bank, power, out)
         return
     starts, stops, weights = _bands(bank)
     row = scratch("power", (_GROUP, spectrum.shape[1]))

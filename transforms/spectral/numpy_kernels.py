@@ -14,9 +14,9 @@ import numpy.typing as npt
 import scipy.fft
 
 from dataload.transforms.checks import Float32
-from dataload.transforms.framing import Complex64, Framing
-from dataload.transforms.mel import Bank
 from dataload.transforms.scratch import scratch
+from dataload.transforms.spectral.framing import Complex64, Framing
+from dataload.transforms.spectral.mel import Bank
 
 _ROWS = 64
 

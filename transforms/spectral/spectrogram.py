@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import KW_ONLY, dataclass
 
 from dataload.transforms.checks import Float32, positive_float, store
-from dataload.transforms.framed import Spectral
-from dataload.transforms.framing import Complex64
-from dataload.transforms.plain import magnitudes
+from dataload.transforms.spectral.features import Spectral
+from dataload.transforms.spectral.framing import Complex64
+from dataload.transforms.spectral.numpy_kernels import magnitudes
 
 
 @dataclass(frozen=True, repr=False)

@@ -12,10 +12,10 @@ import numpy.typing as npt
 import scipy.fft
 
 from dataload.errors import ConfigError, TransformError
-from dataload.transforms.blocks import check_length, transform_frames
 from dataload.transforms.checks import Float32, natural_int, one_of, positive_int
-from dataload.transforms.framing import ALIGNMENTS, CENTERS, FRAME_COUNTS, PAD_MODES, Complex64, Framing
-from dataload.transforms.windows import window as make_window
+from dataload.transforms.spectral.frames import check_length, transform_frames
+from dataload.transforms.spectral.framing import ALIGNMENTS, CENTERS, FRAME_COUNTS, PAD_MODES, Complex64, Framing
+from dataload.transforms.spectral.windows import window as make_window
 
 
 def frame(x: npt.NDArray[Any], *, frame_length: int, hop_length: int) -> npt.NDArray[Any]:

@@ -9,7 +9,6 @@ import numpy as np
 import numpy.typing as npt
 
 from dataload.chain import Spec
-from dataload.transforms.blocks import check_length
 from dataload.transforms.checks import (
     Float32,
     Printed,
@@ -19,7 +18,8 @@ from dataload.transforms.checks import (
     positive_int,
     store,
 )
-from dataload.transforms.framing import Framing
+from dataload.transforms.spectral.frames import check_length
+from dataload.transforms.spectral.framing import Framing
 
 # As librosa: what is nearer to zero counts as zero.
 _QUIET = 1e-10

@@ -1,0 +1,1 @@
+"""What is random: changes of waveforms, features and batches, keyed per sample."""
