@@ -1,6 +1,6 @@
 """A thread that takes batches from a loader and prepares them before they are asked for.
 
-Apart from the passes, because a thread has an end of its own: the last batch, an error, or nobody who asks any more.
+A thread has an end of its own: the last batch, an error, or a pass that was dropped.
 """
 
 from __future__ import annotations
@@ -49,11 +49,14 @@ class Ahead:
             raise self._end
 
     def close(self) -> None:
-        """Let the thread end, and wait until it has: after the batch that it is waiting for."""
+        """End the thread, and wait until it has; a batch that it waits for is given up."""
         with self._changed:
             self._closed = True
             self._ready.clear()
             self._changed.notify_all()
+        # Wakes the thread where it waits for a batch. At the end of an epoch there is nothing to give up, and the
+        # workers stay.
+        self._iterator.close()
         # The garbage collector may end a pass on any thread.
         if threading.current_thread() is not self._thread:
             self._thread.join()

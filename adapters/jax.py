@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dataload.adapters.batch_spec import map_arrays
-from dataload.adapters.messages import Path, missing_extra, where
-from dataload.adapters.passes import Pass, Passes
+from dataload.adapters.element_spec import map_arrays
+from dataload.adapters.messages import missing_extra
+from dataload.adapters.passes import Pass, Passes, Resumable
 from dataload.errors import CollateError
 from dataload.loader import Loader
-from dataload.state import State
+from dataload.samples import Path, where
 
 try:
     import jax
@@ -55,7 +55,7 @@ def to_jax(loader: Loader, sharding: jax.sharding.Sharding | None = None) -> Jax
     return JaxLoader(loader, sharding)
 
 
-class JaxLoader:
+class JaxLoader(Resumable):
     """A loader whose batches are pytrees of `jax.Array`; see `to_jax`.
 
     Attributes:
@@ -78,18 +78,6 @@ class JaxLoader:
     def __iter__(self) -> Pass:
         """Return the next pass: the next epoch, or what is left of the one of a loaded state."""
         return self._passes.start()
-
-    def set_epoch(self, epoch: int) -> None:
-        """Let the next pass start at the beginning of `epoch`; see `Loader.set_epoch`."""
-        self._passes.set_epoch(epoch)
-
-    def state_dict(self) -> State:
-        """Return where the training loop is, as plain JSON; see `Loader.state_dict`."""
-        return self._passes.state_dict()
-
-    def load_state_dict(self, state: State) -> None:
-        """Continue, in the next pass, with exactly the samples not yet delivered; see `Loader.load_state_dict`."""
-        self._passes.load_state_dict(state)
 
     def __repr__(self) -> str:
         return f"to_jax({self.loader!r}, sharding={self.sharding!r})"

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from dataload.adapters.batch_spec import map_arrays
-from dataload.adapters.messages import Path, missing_extra, where
-from dataload.adapters.passes import Pass, Passes
+from dataload.adapters.element_spec import map_arrays
+from dataload.adapters.messages import missing_extra
+from dataload.adapters.passes import Pass, Passes, Resumable
 from dataload.errors import CollateError, ConfigError
 from dataload.loader import Loader
-from dataload.state import State
+from dataload.samples import Path, where
 
 try:
     import keras
@@ -51,7 +51,7 @@ def to_pydataset(loader: Loader) -> KerasBatches:
     return KerasBatches(loader)
 
 
-class KerasBatches(keras.utils.PyDataset):  # type: ignore[misc]
+class KerasBatches(Resumable, keras.utils.PyDataset):  # type: ignore[misc]
     """A PyDataset whose batches come from a `Loader`; see `to_pydataset`.
 
     Attributes:
@@ -86,18 +86,6 @@ class KerasBatches(keras.utils.PyDataset):  # type: ignore[misc]
     def on_epoch_end(self) -> None:
         """End the pass; Keras calls this."""
         self._end()
-
-    def set_epoch(self, epoch: int) -> None:
-        """Let the next pass start at the beginning of `epoch`; see `Loader.set_epoch`."""
-        self._passes.set_epoch(epoch)
-
-    def state_dict(self) -> State:
-        """Return where the training loop is, as plain JSON; see `Loader.state_dict`."""
-        return self._passes.state_dict()
-
-    def load_state_dict(self, state: State) -> None:
-        """Continue, in the next pass, with exactly the samples not yet delivered; see `Loader.load_state_dict`."""
-        self._passes.load_state_dict(state)
 
     def _end(self) -> None:
         ended, self._pass = self._pass, None

@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataload.errors import MissingExtra
 from dataload.extras import pip_line
 
-Path = tuple[str | int, ...]
-
 
 def missing_extra(framework: str, extra: str, error: ImportError) -> ImportError:
     """Return the error to raise in place of `error`, which came from importing a framework.
@@ -23,8 +21,3 @@ def missing_extra(framework: str, extra: str, error: ImportError) -> ImportError
         f"dataload.adapters.{extra} needs {framework}, which is not installed: {pip_line(extra)}",
         name=framework,
     )
-
-
-def where(path: Path) -> str:
-    """Return what to call the value at a path of field names and positions in a batch."""
-    return f"field {'.'.join(map(str, path))!r}" if path else "the batch"

@@ -1,24 +1,26 @@
 """Passes over a loader, for frameworks that are careless with them.
 
-They begin passes that they drop, look at one batch before they train, and never ask for more than the last batch;
-what copies to a device takes batches ahead of the training loop. None of this may cost an epoch or move the state.
-Apart from the adapters, because nothing here needs a framework.
+They begin passes that they drop, look at one batch before they train, and never ask for more than the last batch; what
+copies to a device takes batches ahead of the training loop; tf.data does all of it on threads of its own. None of this
+may cost an epoch or move the state.
 """
 
 from __future__ import annotations
 
+import threading
 import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
 
 from dataload.adapters.ahead import Ahead
 from dataload.errors import DataloadError
+from dataload.iteration import EpochIterator
 from dataload.loader import Loader
 from dataload.state import State
 
 
 class PassHooks:
-    """What wants to know where the passes are; a subclass overrides what it needs."""
+    """Hears of the passes; a subclass overrides what it needs."""
 
     def epoch(self, epoch: int) -> None:
         """The next batch will be one of this epoch."""
@@ -28,6 +30,27 @@ class PassHooks:
 
     def ended(self) -> None:
         """A pass has ended, whichever way."""
+
+    def ran_out(self) -> None:
+        """A pass was asked for more than its last batch."""
+
+
+class Resumable:
+    """What every adapter offers its users beside the batches: the epoch and the state, exact between two steps."""
+
+    _passes: Passes
+
+    def set_epoch(self, epoch: int) -> None:
+        """Let the next pass start at the beginning of `epoch`; see `Loader.set_epoch`."""
+        self._passes.set_epoch(epoch)
+
+    def state_dict(self) -> State:
+        """Return where the training loop is, as plain JSON; see `Loader.state_dict`."""
+        return self._passes.state_dict()
+
+    def load_state_dict(self, state: State) -> None:
+        """Continue, in the next pass, with exactly the samples not yet delivered; see `Loader.load_state_dict`."""
+        self._passes.load_state_dict(state)
 
 
 class Passes:
@@ -42,6 +65,9 @@ class Passes:
         place: what becomes of a batch, on the thread that takes it from the loader.
         arrive: what becomes of it then, on the thread that asked for it.
         ahead: batches that are taken and placed before they are asked for, on a thread; 0 needs none.
+        eager: whether the loader's own state is right at any time, for users who read that and not the passes': a look
+            is undone when it is over and not when the next pass begins, with the last batch of an epoch the loader
+            moves on, and a pass is never empty.
         hooks: told of epochs and passes.
     """
 
@@ -52,14 +78,19 @@ class Passes:
         *,
         arrive: Callable[[Any], Any] = lambda placed: placed,
         ahead: int = 0,
+        eager: bool = False,
         hooks: PassHooks | None = None,
     ) -> None:
         self.loader = loader
         self.hooks = hooks or PassHooks()
-        self._place = place
         self.arrive = arrive
+        self.eager = eager
+        self._place = place
         self._ahead = ahead
-        # Weak, because a pass that the training loop has let go of must end.
+        # A framework may end a pass on one thread while it starts the next on another. Reentrant, because the garbage
+        # collector may end a pass while another one is being started. Never held while a batch is waited for.
+        self.lock = threading.RLock()
+        # Weak, because a pass that the training loop has dropped must end.
         self._latest: weakref.ref[Pass] | None = None
         # Where a pass was left, if the loader had gone ahead of it.
         self._left: State | None = None
@@ -72,11 +103,12 @@ class Passes:
 
     def set_epoch(self, epoch: int) -> None:
         """Let the next pass start at the beginning of `epoch`; see `Loader.set_epoch`."""
-        self._end_latest()
-        self._undo_look()
-        self.loader.set_epoch(epoch)
-        self._left = None
-        self.hooks.epoch(epoch)
+        with self.lock:
+            self._end_latest()
+            self._undo_look()
+            self.loader.set_epoch(epoch)
+            self._left = None
+            self.hooks.epoch(epoch)
 
     def state_dict(self) -> State:
         """Return where the training loop is; what was taken ahead for it does not count."""
@@ -87,10 +119,11 @@ class Passes:
 
     def load_state_dict(self, state: State) -> None:
         """Continue, in the next pass, with exactly the samples not yet delivered; see `Loader.load_state_dict`."""
-        self._end_latest()
-        self.loader.load_state_dict(state)
-        self._left = self._look = None
-        self.hooks.epoch(state["epoch"])
+        with self.lock:
+            self._end_latest()
+            self.loader.load_state_dict(state)
+            self._left = self._look = None
+            self.hooks.epoch(state["epoch"])
 
     @property
     def at_last(self) -> bool:
@@ -113,22 +146,27 @@ class Passes:
 
     # What follows is called by the pass.
 
-    def begin(self, started: Pass) -> tuple[Iterator[tuple[Any, State | None]], State]:
-        """Return the placed batches of the next epoch, each with the loader's state after it, and where they start.
+    def begin(self, started: Pass) -> tuple[EpochIterator, Iterator[tuple[Any, State | None]], State]:
+        """Return the loader's next epoch, its placed batches, each with the state after it, and where they start.
 
         There is no state beside a batch where the loader does not go ahead: its own is right.
         """
-        self._end_latest()
-        self._undo_look()
-        self._left = None
-        loader, place = self.loader, self._place
-        iterator, start = iter(loader), loader.state_dict()
-        self._latest = weakref.ref(started)
-        self.hooks.epoch(start["epoch"])
-        self.hooks.began()
+        with self.lock:
+            self._end_latest()
+            self._undo_look()
+            self._left = None
+            loader, place = self.loader, self._place
+            iterator, start = iter(loader), loader.state_dict()
+            if self.eager and start["samples"] and not loader.plan.num_batches(start["epoch"], start["samples"]):
+                # The state was saved after the last batch: an empty pass would only confuse Keras.
+                iterator, start = iter(loader), loader.state_dict()
+            self._latest = weakref.ref(started)
+            self.hooks.epoch(start["epoch"])
+            self.hooks.began()
         if self._ahead:
-            return Ahead(iterator, lambda batch: (place(batch), loader.state_dict()), self._ahead), start
-        return ((place(batch), None) for batch in iterator), start
+            ahead = Ahead(iterator, lambda batch: (place(batch), loader.state_dict()), self._ahead)
+            return iterator, ahead, start
+        return iterator, ((place(batch), None) for batch in iterator), start
 
     def ended(self, ended: Pass, look_from: State | None) -> None:
         """Take note that a pass is over; if it was only a look, of where it started."""
@@ -136,6 +174,8 @@ class Passes:
             self._left = ended.state
         if look_from is not None:
             self._look = (look_from, self.loader.state_dict())
+            if self.eager:
+                self._undo_look()
         if self._running() in (ended, None):  # While a pass is being collected its weak reference is dead already.
             self._latest = None
         self.hooks.epoch(self.state_dict()["epoch"])
@@ -147,16 +187,18 @@ class Pass:
 
     Attributes:
         taken: batches delivered.
-        exhausted: whether the end was asked for and found.
+        exhausted: whether the end was found.
         state: of the loader after the batch delivered last; None where that is the loader's present one.
     """
 
     def __init__(self, passes: Passes) -> None:
         self._passes = passes
-        self._batches: Iterator[tuple[Any, State | None]] | None = None
+        self._iterator: EpochIterator | None = None
+        self._batches: Iterator[tuple[Any, State | None]] = iter(())
         self._start: State | None = None
         self._total = -1
-        self._over = False
+        # Raised by whoever asks on: StopIteration at the end, else why there is nothing more.
+        self._over: BaseException | None = None
         self.taken = 0
         self.exhausted = False
         self.state: State | None = None
@@ -165,26 +207,30 @@ class Pass:
         return self
 
     def __next__(self) -> Any:
-        if self._over:
-            if self.exhausted:
-                raise StopIteration
-            raise DataloadError(
-                "this iterator is over: it met an error, or a newer one was made of the same Loader, which runs one at "
-                "a time. For two at once make a second Loader: loader.with_options()"
-            )
-        if self._batches is None:
-            self._batches, self._start = self._passes.begin(self)
+        if self._over is not None:
+            if isinstance(self._over, StopIteration):
+                self._passes.hooks.ran_out()
+            raise self._over
+        if self._iterator is None:
+            self._iterator, self._batches, self._start = self._passes.begin(self)
             self.state = self._start if isinstance(self._batches, Ahead) else None
         try:
             placed, self.state = next(self._batches)
+        except StopIteration:
+            self.exhausted = True
+            self._end(StopIteration())
+            self._passes.hooks.ran_out()
+            raise
         except BaseException as error:
-            self.exhausted = isinstance(error, StopIteration)
-            self._end(look=False)
+            # Asked again an eager pass raises the same: an end after an error would make `repeat` start another one.
+            self._end(error if self._passes.eager else _over("it met an error"))
             raise
         self.taken += 1
         if self.taken == 1 and self._start is not None:
             # Asked after the first batch: the length of a foreign order is known once it has been read.
             self._total = self._passes.loader.plan.num_batches(self._start["epoch"], self._start["samples"])
+        if self._passes.eager and self.whole:
+            self.leave()
         return self._passes.arrive(placed)
 
     @property
@@ -194,22 +240,42 @@ class Pass:
 
     def leave(self) -> None:
         """End the pass where it is."""
-        if self._over or self._batches is None:
-            return
-        if self.whole:
-            # The loader learns that this was the end; otherwise it would take the epoch as left early and end its
-            # workers.
-            self.exhausted = next(self._batches, None) is None
-        self._end(look=self.taken <= 1 and not self.whole)
+        with self._passes.lock:
+            if self._over is not None or self._iterator is None:
+                return
+            if self.whole:
+                # The loader learns that this was the end; otherwise it would take the epoch as left early and end its
+                # workers.
+                self.exhausted = next(self._batches, None) is None
+                self._end(StopIteration())
+            else:
+                self._end(_over("a newer one was made"), look=self.taken <= 1 and self._iterator.active)
 
-    def _end(self, *, look: bool) -> None:
-        self._over = True
-        batches, self._batches = self._batches, None
-        if isinstance(batches, Ahead):
-            batches.close()
-        del batches
-        assert self._start is not None
-        self._passes.ended(self, self._start if look else None)
+    def _end(self, over: BaseException, *, look: bool = False) -> None:
+        with self._passes.lock:
+            self._over = over
+            batches, self._batches = self._batches, iter(())
+            if isinstance(batches, Ahead):
+                batches.close()
+            elif self._iterator is not None:
+                # Dropping the generator would do, unless another thread is in the middle of it.
+                self._iterator.close()
+            assert self._start is not None
+            self._passes.ended(self, self._start if look else None)
 
     def __del__(self) -> None:
-        self.leave()
+        # The garbage collector runs on any thread, also on one that the holder of the lock waits for.
+        if self._passes.lock.acquire(blocking=False):
+            try:
+                self.leave()
+            finally:
+                self._passes.lock.release()
+        elif self._iterator is not None:
+            self._iterator.close()
+
+
+def _over(reason: str) -> DataloadError:
+    return DataloadError(
+        f"this iterator is over: {reason}. A Loader runs one iterator at a time: for two at once make a second Loader, "
+        "loader.with_options()"
+    )

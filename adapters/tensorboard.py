@@ -6,16 +6,14 @@ Apart from the frameworks, because it writes through torch's SummaryWriter or Te
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from typing import Any, Protocol, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dataload.chain import Chain, Spec
 from dataload.errors import ConfigError
 from dataload.loader import Loader
-from dataload.samples import Field, field_names, get_field
+from dataload.samples import lengths_of
 
 
 class Writer(Protocol):
@@ -100,8 +98,11 @@ class TensorBoardLogger:
             ConfigError: no field is known to be features or a waveform.
         """
         written = False
-        for field, spec in _specs(self._loader):
-            values, lengths = _take(batch, field)
+        for field, spec in self._loader.pipeline.specs.items():
+            if spec.kind not in ("features", "waveform"):
+                continue
+            values, lengths = (None if part is None else _array(part) for part in lengths_of(batch, field))
+            assert values is not None
             for i in range(min(count, len(values))):
                 value = np.asarray(values[i][: lengths[i]] if lengths is not None else values[i], np.float32)
                 tag = f"{self._name}/{'sample' if field is None else field}/{i}"
@@ -128,27 +129,6 @@ def _as_writer(writer: Any) -> Writer:
         f"writer is a {type(writer).__name__}: it must be a torch.utils.tensorboard.SummaryWriter, or what "
         "tf.summary.create_file_writer returns"
     )
-
-
-def _specs(loader: Loader) -> Iterator[tuple[Field | None, Spec]]:
-    """Yield the fields that hold features or waveforms, with what the transforms say of them."""
-    rows: dict[Field | None, list[Any]] = {}
-    for step in loader.pipeline.steps:
-        rows.setdefault(step.field, []).append(step.transform)
-    for field, row in rows.items():
-        spec = Chain(row).spec
-        if spec.kind in ("features", "waveform"):
-            yield field, spec
-
-
-def _take(batch: Any, field: Field | None) -> tuple[NDArray[Any], NDArray[Any] | None]:
-    """Return a field of a batch and its lengths, if they are there, as arrays."""
-    if field is None:
-        pair = batch if isinstance(batch, tuple | list) else (batch, None)
-        return _array(pair[0]), None if pair[1] is None else _array(pair[1])
-    beside = f"{field}_lengths"
-    lengths = get_field(batch, beside) if beside in field_names(batch) else None
-    return _array(get_field(batch, field)), None if lengths is None else _array(lengths)
 
 
 def _array(value: Any) -> NDArray[Any]:

@@ -1,11 +1,10 @@
 """dataload: one source/sampler/loader core that feeds torch or TensorFlow the same batches."""
 
 from dataload import errors
-from dataload.bad_samples import BadSample
 from dataload.chain import Chain, RandomBatchTransform, RandomTransform
-from dataload.collate import pad, stack
-from dataload.iteration import LoaderStats
+from dataload.collate import Pad, Stack, pad, stack
 from dataload.loader import Loader
+from dataload.salvage import BadSample
 from dataload.samplers import (
     BlockSampler,
     BucketBatchSampler,
@@ -17,6 +16,7 @@ from dataload.samplers import (
     WeightedSampler,
 )
 from dataload.sources import ArraySource, ConcatSource, FileSource, Segment, SegmentSource, Source, TableSource
+from dataload.stats import LoaderStats
 
 __version__ = "0.1.0"
 
@@ -31,6 +31,7 @@ __all__ = [
     "Loader",
     "LoaderStats",
     "MixtureSampler",
+    "Pad",
     "RandomBatchTransform",
     "RandomSampler",
     "RandomTransform",
@@ -39,6 +40,7 @@ __all__ = [
     "SegmentSource",
     "SequentialSampler",
     "Source",
+    "Stack",
     "SubsetSampler",
     "TableSource",
     "WeightedSampler",

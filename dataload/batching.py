@@ -9,14 +9,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 from dataload.errors import ConfigError
 from dataload.samplers.base import BatchSampler, IndexArray, Sampler
+from dataload.samplers.door import as_batch_sampler, as_sampler
+from dataload.samplers.random import RandomSampler
+from dataload.samplers.sequential import SequentialSampler
 from dataload.samplers.subset import SubsetSampler
 from dataload.sharding import ALONE, Shard
+
+if TYPE_CHECKING:
+    from dataload.options import Options
 
 # A sampler is asked for many batches at once, because a call costs far more than an index: 16 384 positions of a
 # keyed permutation take 0.5 ms, 32 take 0.1 ms. The first calls are small so that the first batch does not wait.
@@ -38,8 +44,20 @@ class Plan(Protocol):
         """Return how many samples all ranks together have had when each took `steps` batches after `start` samples."""
         ...
 
+    def first_number(self, epoch: int, start: int) -> int:
+        """Return the number k of the first batch left of `epoch` after `start` samples."""
+        ...
+
+    def num_samples(self, epoch: int) -> int:
+        """Return the number of positions of `epoch`, over all ranks."""
+        ...
+
+    def fingerprint(self) -> str:
+        """Return text that is equal for plans of equal orders: it stands in every state."""
+        ...
+
     def order_digest(self, epoch: int) -> str | None:
-        """Return a fingerprint of the order if it is not a function of (seed, epoch) by construction."""
+        """Return a digest of the order if it is not a function of (seed, epoch) by construction."""
         ...
 
     def spares(self, epoch: int) -> Sampler:
@@ -48,11 +66,11 @@ class Plan(Protocol):
 
 
 @dataclass(frozen=True)
-class SizedBatches:
+class SizedBatches(Plan):
     """Batches of `batch_size` consecutive positions of a sampler.
 
-    What is left for the last step is shared out evenly, so that every rank has a batch and no sample is seen twice;
-    ranks differ by one sample then. Only where less than one sample per rank is left do the others get samples from the
+    The rest of an epoch, its last step, is shared out evenly: every rank has a batch, no sample is seen twice, and
+    ranks differ by one sample. Only where less than one sample per rank is left do the others get samples from the
     beginning of the epoch. With `drop_last` the last step is left out unless it is whole.
     """
 
@@ -77,9 +95,7 @@ class SizedBatches:
 
     def batches(self, epoch: int, start: int = 0) -> Iterator[IndexArray]:
         """Yield the indices of each batch left of `epoch` after `start` samples."""
-        # A foreign sampler only knows its true length once the epoch has been read.
-        self.sampler.indices(epoch, 0, 0)
-        length = len(self.sampler)
+        length = self.num_samples(epoch)
         size, whole, rank = self.batch_size, self._whole, self.shard.rank
         at_once = 1
         while start + whole <= length:
@@ -117,10 +133,23 @@ class SizedBatches:
         """Return how many samples all ranks together have had when each took `steps` batches after `start` samples."""
         return min(start + steps * self._whole, max(len(self.sampler), start))
 
+    def first_number(self, epoch: int, start: int) -> int:
+        """Return the number k of the first batch left of `epoch` after `start` samples."""
+        return self.num_batches(epoch) - self.num_batches(epoch, start)
+
+    def num_samples(self, epoch: int) -> int:
+        """Return the number of positions of `epoch`, over all ranks."""
+        # A foreign sampler only knows its true length once the epoch has been read.
+        self.sampler.indices(epoch, 0, 0)
+        return len(self.sampler)
+
+    def fingerprint(self) -> str:
+        """Return the fingerprint of the sampler."""
+        return self.sampler.fingerprint()
+
     def order_digest(self, epoch: int) -> str | None:
-        """Return a fingerprint of the order if the sampler is a foreign one."""
-        own = getattr(self.sampler, "order_digest", None)
-        return own(epoch) if own is not None else None
+        """Return the sampler's own digest of the order of `epoch`, if it has one."""
+        return self.sampler.order_digest(epoch)
 
     def spares(self, epoch: int) -> Sampler:
         """Return the sampler, or what a foreign one gives in this epoch."""
@@ -130,7 +159,7 @@ class SizedBatches:
 
 
 @dataclass(frozen=True)
-class ListedBatches:
+class ListedBatches(Plan):
     """The batches that a batch sampler lists; those of one step go to the ranks in turn.
 
     Where the last step has fewer batches than there are ranks, the others get the first batches of the epoch.
@@ -169,14 +198,43 @@ class ListedBatches:
     def _first(ends: IndexArray, start: int) -> int:
         return int(ends.searchsorted(start, "right"))
 
+    def first_number(self, epoch: int, start: int) -> int:
+        """Return the number k of the first batch left of `epoch` after `start` samples."""
+        return self.num_batches(epoch) - self.num_batches(epoch, start)
+
+    def num_samples(self, epoch: int) -> int:
+        """Return the number of positions of `epoch`, over all ranks."""
+        return len(self.sampler.batches(epoch)[0])
+
+    def fingerprint(self) -> str:
+        """Return the fingerprint of the batch sampler."""
+        return f"batch_sampler {self.sampler.fingerprint()}"
+
     def order_digest(self, epoch: int) -> str | None:
-        """Return a fingerprint of the order of `epoch` if the batch sampler is a foreign one."""
-        own = getattr(self.sampler, "order_digest", None)
-        return own(epoch) if own is not None else None
+        """Return the batch sampler's own digest of the order of `epoch`, if it has one."""
+        return self.sampler.order_digest(epoch)
 
     def spares(self, epoch: int) -> Sampler:
         """Return the samples of this epoch."""
         return _sorted(self.sampler.batches(epoch)[0])
+
+
+def make_plan(source: Any, options: Options, shard: Shard) -> Plan:
+    """Return which indices make which batch of a source.
+
+    Raises:
+        ConfigError: a sampler that is none, or more ranks than samples.
+    """
+    if options.batch_sampler is not None:
+        return ListedBatches(as_batch_sampler(options.batch_sampler, len(source), options.seed), shard)
+    sampler: Sampler
+    if options.sampler is not None:
+        sampler = as_sampler(options.sampler, len(source), options.seed)
+    elif options.shuffle:
+        sampler = RandomSampler(len(source), options.seed)
+    else:
+        sampler = SequentialSampler(len(source))
+    return SizedBatches(sampler, options.batch_size, options.drop_last, shard)
 
 
 def _sorted(order: IndexArray) -> Sampler:

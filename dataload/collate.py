@@ -1,179 +1,56 @@
-"""Samples to a batch.
-
-`stack` and `pad` walk the first sample's structure and gather each leaf over the batch. What a batch looks like
-depends on the kinds of the leaves and on which fields are padded, never on the data: a field that is padded has its
-lengths beside it even where all of them are equal.
-
-    arrays, numpy numbers, lists of numbers   one array, (batch, ...)
-    bool, int, float                          one array, (batch,) bool, int64, float64
-    str, bytes, None, other objects           a list
-    dict, tuple, list, named tuple, dataclass the same structure around these
-"""
+"""Samples to a batch: `Stack` and `Pad`, as values that say what a batch looks like, and as functions."""
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from dataload.errors import CollateError
+from dataload.gather import Gather, Padded
 from dataload.memory import Allocator, aligned_empty
-from dataload.samples import Field, field_names, get_field, is_namedtuple, is_record
+from dataload.samples import Field
 
 Collate = Callable[..., Any]
-_NUMBERS = (bool, int, float, complex)
-Path = tuple[Field, ...]
 
 
 @dataclass(frozen=True)
-class _Padded:
-    """A padded leaf on its way to the container that holds it, which puts the lengths beside it."""
+class Stack:
+    """Puts samples of equal shapes together along a new first axis; see `stack`."""
 
-    array: NDArray[Any]
-    lengths: NDArray[np.int64]
+    def __call__(self, samples: Sequence[Any], *, alloc: Allocator = aligned_empty) -> Any:
+        """Return the batch of one or more samples."""
+        return Gather(alloc, lambda path: False, 0.0).gather(samples, ())
+
+    def pads(self, field: Field | None) -> bool:
+        """Return whether arrays in a field (None: of a sample that is one array) are padded: never."""
+        return False
 
 
 @dataclass(frozen=True)
-class _Gather:
-    """One walk over a batch of samples."""
+class Pad:
+    """Puts samples together and evens out the leading axis of their arrays; see `pad`.
 
-    alloc: Allocator
-    padded: Callable[[Path], bool]
-    value: float
+    Args:
+        fields: names of the fields to pad; None pads every array that has an axis.
+        value: what to fill up with.
+    """
 
-    def gather(self, values: Sequence[Any], path: Path) -> Any:
-        first = values[0]
-        if isinstance(first, dict) or is_record(first) or is_namedtuple(first):
-            return self._named(values, path)
-        if isinstance(first, tuple) or (isinstance(first, list) and not _is_numbers(first)):
-            return self._positional(values, path)
-        if isinstance(first, str | bytes):
-            return list(values)
-        if isinstance(first, _NUMBERS):
-            return self._numbers(values, path)
-        if isinstance(first, list) or hasattr(first, "__array__"):
-            return self._arrays([np.asarray(value) for value in values], path)
-        return list(values)
+    fields: Collection[Field] | None = None
+    value: float = 0.0
 
-    def _named(self, values: Sequence[Any], path: Path) -> Any:
-        first, names = values[0], field_names(values[0])
-        for i, value in enumerate(values):
-            if type(value) is not type(first) or set(field_names(value)) != set(names):
-                raise CollateError(
-                    f"{_where(path)} has the fields {names} in sample 0 of the batch but "
-                    f"{field_names(value) or type(value).__name__} in sample {i}"
-                )
-        batch: dict[Any, Any] = {}
-        lengths: dict[str, Any] = {}
-        for name in names:
-            gathered = self.gather([get_field(value, name) for value in values], (*path, name))
-            if isinstance(gathered, _Padded):
-                lengths[f"{name}_lengths"] = gathered.lengths
-                gathered = gathered.array
-            batch[name] = gathered
-        for name in lengths:
-            if name in batch:
-                raise CollateError(f"{_where(path)} has a field {name!r}, which padding would overwrite: rename it")
-        if lengths or isinstance(first, dict):
-            # A dataclass or named tuple has no place for the lengths, so its batch is a dict.
-            return _with_lengths(batch, lengths)
-        if is_record(first):
-            return dataclasses.replace(first, **batch)
-        return type(first)(**batch)
+    def __post_init__(self) -> None:
+        if self.fields is not None:
+            object.__setattr__(self, "fields", frozenset(self.fields))
 
-    def _positional(self, values: Sequence[Any], path: Path) -> Any:
-        first = values[0]
-        for i, value in enumerate(values):
-            if not isinstance(value, type(first)) or len(value) != len(first):
-                found = f"{len(value)}" if isinstance(value, tuple | list) else f"a {type(value).__name__}"
-                raise CollateError(
-                    f"{_where(path)} has {len(first)} elements in sample 0 of the batch but {found} in sample {i}"
-                )
-        batch: list[Any] = []
-        for position in range(len(first)):
-            gathered = self.gather([value[position] for value in values], (*path, position))
-            batch += [gathered.array, gathered.lengths] if isinstance(gathered, _Padded) else [gathered]
-        return batch if isinstance(first, list) else tuple(batch)
+    def __call__(self, samples: Sequence[Any], *, alloc: Allocator = aligned_empty) -> Any:
+        """Return the batch of one or more samples."""
+        gathered = Gather(alloc, lambda path: self.pads(path[0] if path else None), self.value).gather(samples, ())
+        return (gathered.array, gathered.lengths) if isinstance(gathered, Padded) else gathered
 
-    def _numbers(self, values: Sequence[Any], path: Path) -> NDArray[Any]:
-        for i, value in enumerate(values):
-            if not isinstance(value, (*_NUMBERS, np.number, np.bool_)):
-                raise CollateError(
-                    f"{_where(path)} is {values[0]!r} in sample 0 of the batch but {value!r} in sample {i}: "
-                    "give it a number in a transform, or leave the field out"
-                )
-        try:
-            array = np.asarray(values)
-        except OverflowError:
-            array = np.asarray(values, object)
-        if array.dtype == object or array.dtype == np.uint64:
-            raise CollateError(f"{_where(path)} has whole numbers beyond 64 bits: convert them in a transform")
-        return self._fill(array.shape, array.dtype, array)
-
-    def _arrays(self, arrays: list[NDArray[Any]], path: Path) -> Any:
-        # An empty list has no type of its own.
-        dtype = next((array.dtype for array in arrays if array.size), arrays[0].dtype)
-        for i, array in enumerate(arrays):
-            if array.dtype != dtype and array.size:
-                raise CollateError(
-                    f"{_where(path)} is {dtype} in one sample of the batch and {array.dtype} in sample {i}: "
-                    f"convert it in a transform, such as lambda x: x.astype({dtype.name!r})"
-                )
-        if arrays[0].ndim and self.padded(path):
-            return self._pad(arrays, dtype, path)
-        shape = arrays[0].shape
-        for i, array in enumerate(arrays):
-            if array.shape != shape:
-                raise CollateError(
-                    f"{_where(path)} has shape {shape} in sample 0 of the batch and {array.shape} in sample {i}, "
-                    "which cannot be stacked: use collate_fn=pad, or PadOrTrim(length) as a transform"
-                )
-        out = self.alloc((len(arrays), *shape), dtype)
-        for i, array in enumerate(arrays):
-            out[i] = array
-        return out
-
-    def _pad(self, arrays: list[NDArray[Any]], dtype: np.dtype[Any], path: Path) -> _Padded:
-        rest = arrays[0].shape[1:]
-        for i, array in enumerate(arrays):
-            if array.ndim != arrays[0].ndim or array.shape[1:] != rest:
-                raise CollateError(
-                    f"{_where(path)} has shape {arrays[0].shape} in sample 0 of the batch and {array.shape} in "
-                    f"sample {i}: padding evens out the leading axis only"
-                )
-        lengths = np.array([len(array) for array in arrays], np.int64)
-        out = self.alloc((len(arrays), int(lengths.max()), *rest), dtype)
-        for i, array in enumerate(arrays):
-            out[i, : len(array)] = array
-            out[i, len(array) :] = self.value
-        return _Padded(out, self._fill(lengths.shape, lengths.dtype, lengths))
-
-    def _fill(self, shape: tuple[int, ...], dtype: np.dtype[Any], values: NDArray[Any]) -> NDArray[Any]:
-        out = self.alloc(shape, dtype)
-        out[...] = values
-        return out
-
-
-def _is_numbers(values: list[Any]) -> bool:
-    return all(isinstance(value, (*_NUMBERS, np.number)) for value in values)
-
-
-def _where(path: Path) -> str:
-    return f"field {'.'.join(map(str, path))!r}" if path else "the sample"
-
-
-def _with_lengths(batch: dict[Any, Any], lengths: dict[str, Any]) -> dict[Any, Any]:
-    """Put each field's lengths right behind the field."""
-    ordered: dict[Any, Any] = {}
-    for name, value in batch.items():
-        ordered[name] = value
-        if f"{name}_lengths" in lengths:
-            ordered[f"{name}_lengths"] = lengths[f"{name}_lengths"]
-    return ordered
+    def pads(self, field: Field | None) -> bool:
+        """Return whether arrays in a field (None: of a sample that is one array) are padded."""
+        return self.fields is None or field in self.fields
 
 
 def stack(samples: Sequence[Any], *, alloc: Allocator = aligned_empty) -> Any:
@@ -193,7 +70,7 @@ def stack(samples: Sequence[Any], *, alloc: Allocator = aligned_empty) -> Any:
     {'x': array([[1, 2],
            [3, 4]]), 'name': ['a', 'b']}
     """
-    return _Gather(alloc, lambda path: False, 0.0).gather(samples, ())
+    return Stack()(samples, alloc=alloc)
 
 
 def pad(
@@ -225,8 +102,30 @@ def pad(
     {'x': array([[1., 0.],
            [1., 1.]]), 'x_lengths': array([1, 2])}
     """
-    chosen = None if fields is None else frozenset(fields)
-    gathered = _Gather(alloc, lambda path: chosen is None or bool(path and path[0] in chosen), value).gather(
-        samples, ()
-    )
-    return (gathered.array, gathered.lengths) if isinstance(gathered, _Padded) else gathered
+    return Pad(fields, value)(samples, alloc=alloc)
+
+
+def as_collate(function: Collate) -> Collate:
+    """Return a collate function in the form that tells what its batches look like, where it has one.
+
+    `stack`, `pad` and `functools.partial(pad, fields=...)` become `Stack` and `Pad`; any other function stays itself.
+    """
+    options: dict[str, Any] = {}
+    inner = function
+    while isinstance(inner, partial) and not inner.args:
+        options = {**inner.keywords, **options}
+        inner = inner.func
+    if inner is stack and not options:
+        return Stack()
+    if inner is pad and options.keys() <= {"fields", "value"}:
+        return Pad(**options)
+    return function
+
+
+def default_collate(varying: frozenset[Field] | None) -> Collate:
+    """Return the collate function for samples of which these fields vary in length: they are padded, the rest stacked.
+
+    Args:
+        varying: names of the fields; None pads every array, because the sample as a whole varies.
+    """
+    return Stack() if varying is not None and not varying else Pad(varying)

@@ -13,6 +13,7 @@
     ├── StateError (ValueError)             a state that belongs to another run
     ├── WorkerError (RuntimeError)          a worker that cannot go on
     │   ├── WorkerDied
+    │   │   └── WorkerNeverStarted
     │   ├── WorkerTimeout (TimeoutError)
     │   └── NotPicklable (TypeError)        something that cannot travel to or from a process
     └── MissingExtra (ImportError)          an optional package that is not installed
@@ -76,6 +77,10 @@ class WorkerDied(WorkerError):
     """A worker process that ended by itself; the message names the signal or exit code."""
 
 
+class WorkerNeverStarted(WorkerDied):
+    """A worker process that ended before it was ready for work; the message names the exit code."""
+
+
 class WorkerTimeout(WorkerError, TimeoutError):
     """No batch within `timeout` seconds."""
 
@@ -86,3 +91,27 @@ class NotPicklable(WorkerError, TypeError):
 
 class MissingExtra(DataloadError, ImportError):
     """An optional package that is not installed; the message names the extra that brings it."""
+
+
+def annotate(error: BaseException, note: str) -> None:
+    """Add a note to an exception, which a user's class may refuse; the exception counts more than the note."""
+    try:
+        error.add_note(note)
+    except Exception:
+        return
+
+
+def for_the_loop(error: BaseException) -> BaseException:
+    """Return the exception to raise in the training loop for one that was raised where a batch was made.
+
+    StopIteration, GeneratorExit, SystemExit, CancelledError and their like mean something to the code around the loop:
+    an epoch that is over, a program that ends without a word. Raised by a source, transform or collate function they
+    are errors, in every kind of worker. Ctrl-C stays what it is.
+    """
+    if isinstance(error, Exception | KeyboardInterrupt) and not isinstance(error, StopIteration | StopAsyncIteration):
+        return error
+    converted = WorkerError(f"the source, a transform or collate_fn raised {type(error).__name__}: {error}")
+    for note in getattr(error, "__notes__", ()):
+        converted.add_note(str(note))
+    converted.__cause__ = error
+    return converted

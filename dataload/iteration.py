@@ -2,137 +2,122 @@
 
 from __future__ import annotations
 
-import logging
 import os
+import threading
 import time
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from dataload.bad_samples import BadSample, Empty
-from dataload.errors import BadSamples, DataloadError, WorkerError, WorkerTimeout
-from dataload.tuning import Interval
-from dataload.workers import Choice, Result, Task, Workers
-
-if TYPE_CHECKING:
-    from dataload.loader import Loader
-
-# Of the bad samples so many are listed; all are counted and logged.
-_MOST_LISTED = 10_000
-
-_log = logging.getLogger("dataload")
-
-
-@dataclass(frozen=True)
-class LoaderStats:
-    """Figures of the epoch under way, or of the last one.
-
-    Attributes:
-        worker: "thread" or "process", "serial" without workers, "auto" while that is being found out.
-        num_workers: how many.
-        epoch: number of the epoch.
-        batches: delivered to the training loop.
-        samples: in these batches.
-        ready: batches that are made and wait for the training loop.
-        wait_seconds: that the training loop waited for batches, over all of them.
-        work_seconds: spent on making them, summed over the workers.
-        first_batch_seconds: from the start of the epoch to its first batch, starting of workers included.
-        choice: what worker="auto" has chosen, and from which numbers; None until then, and without "auto".
-        tuning: what num_workers="auto" has seen so far, a line for each number of workers it tried.
-        num_errors: samples that could not be made, and were left out or replaced (see on_error).
-        errors: the first 10 000 of these.
-    """
-
-    worker: str
-    num_workers: int
-    epoch: int = 0
-    batches: int = 0
-    samples: int = 0
-    ready: int = 0
-    wait_seconds: float = 0.0
-    work_seconds: float = 0.0
-    first_batch_seconds: float = 0.0
-    choice: Choice | None = None
-    tuning: tuple[Interval, ...] = ()
-    num_errors: int = 0
-    errors: tuple[BadSample, ...] = ()
+from dataload.batching import Plan
+from dataload.crew import Crew
+from dataload.errors import DataloadError, WorkerTimeout, for_the_loop
+from dataload.options import Options
+from dataload.progress import Phase, Progress
+from dataload.salvage import Empty, Salvage
+from dataload.workers import Result, Task, Workers
 
 
 class EpochIterator:
     """The batches of one epoch, made by `iter(loader)`.
 
     A bounded number of batches is in the making or waiting. Leaving the loop early ends the workers.
+
+    Args:
+        plan: which indices make which batch.
+        progress: where the iterator is, for the loader to read.
+        crew: makes the batches.
+        options: of the loader: what becomes of errors, how long to wait.
     """
 
-    def __init__(self, loader: Loader, epoch: int, start: int) -> None:
-        self._loader = loader
-        self._epoch = epoch
-        self._start = start
-        self._batches = loader.plan.batches(epoch, start)
+    def __init__(self, plan: Plan, progress: Progress, crew: Crew, options: Options) -> None:
+        self._plan = plan
+        self._progress = progress
+        self._crew = crew
+        self._options = options
+        self._tally = progress.tally
+        self._start = progress.samples
+        self._batches = plan.batches(progress.epoch, progress.samples)
+        self._salvage: Salvage | None = None
         self._workers: Workers | None = None
         self._sizes: dict[int, int] = {}
         self._ready: dict[int, Result] = {}
-        self._submitted = 0
-        # Steps that are over, and those of them that gave a batch.
-        self._steps = self._delivered = 0
-        self._samples = 0
-        self._wait = self._work = self._first = 0.0
+        # Numbers k of the first batch, of the one that comes next in order, and of the one that is submitted next.
+        self._first = self._next = self._submitted = plan.first_number(progress.epoch, progress.samples)
+        self._tally.batch = self._first
         self._last = 0.0
-        self._num_errors = 0
-        self._errors: list[BadSample] = []
-        self._done = False
         self._process = os.getpid()
+        self._busy = threading.Lock()
 
     def __iter__(self) -> EpochIterator:
         return self
 
     def __next__(self) -> Any:
-        if self._done:
-            raise StopIteration
-        self._check_active()
-        start = time.perf_counter()
+        self._check_usable()
+        if not self._busy.acquire(blocking=False):
+            raise DataloadError(
+                "this iterator is already at work on another thread: take its batches on one thread, or make one "
+                "Loader for each with loader.with_options()"
+            )
         try:
-            result = self._next_result()
-            while result is not None and isinstance(result.batch, Empty):
-                self._over(result)
-                result = self._next_result()
-            if result is not None:
-                self._over(result)
-        except BaseException:
-            self.close()
+            return self._deliver()
+        except BaseException as error:
+            phase = Phase.FINISHED if isinstance(error, StopIteration) else Phase.FAILED
+            if not self._progress.end(phase) and not isinstance(error, StopIteration):
+                # Another thread has ended this iterator while it waited: that is the reason, not what it looks like.
+                if isinstance(error, Exception) and (reason := self._reason()) is not None:
+                    raise reason from error
+            elif phase is Phase.FAILED:
+                self._drop()
             raise
+        finally:
+            self._busy.release()
+
+    def _deliver(self) -> Any:
+        start = time.perf_counter()
+        result = self._next_result()
+        while result is not None and isinstance(result.batch, Empty):
+            self._take_note(result)
+            result = self._next_result()
         if result is None:
-            self._done = True
-            self._loader._finished(self)
             raise StopIteration
+        samples = self._take_note(result)
         now = time.perf_counter()
         waited, since_last = now - start, now - (self._last or start)
         self._last = now
-        self._wait += waited
-        self._first = self._first or self._wait
-        size = self._sizes.pop(result.number) - sum(bad.replaced_by is None for bad in result.bad)
-        self._samples += size
-        self._delivered += 1
-        position = self._loader.plan.position(self._epoch, self._start, self._steps)
-        self._loader._delivered(position, size, waited, since_last)
+        if not self._progress.running:
+            raise DataloadError("the iterator was ended while this batch was being made")
+        steps = self._next - self._first
+        self._progress.samples = self._plan.position(self._progress.epoch, self._start, steps)
+        self._tally.delivered(samples, waited)
+        self._crew.delivered(samples, waited, since_last)
         return result.batch
 
     def _next_result(self) -> Result | None:
         """Return the result next in order, or None at the end of the epoch."""
         if self._workers is None:
-            self._workers = self._loader._start_workers()
-        window = self._loader._window()
-        while self._submitted - self._steps < window and (batch := next(self._batches, None)) is not None:
-            self._sizes[self._submitted] = len(batch)
-            self._workers.submit(Task(self._submitted, self._epoch, self._submitted, batch))
+            self._workers = self._crew.start()
+            self._salvage = self._make_salvage()
+        epoch, window = self._progress.epoch, self._crew.window()
+        while self._submitted - self._next < window and (indices := next(self._batches, None)) is not None:
+            self._sizes[self._submitted] = len(indices)
+            task = Task(self._submitted, epoch, indices, self._salvage, self._options.max_retries)
+            self._workers.submit(task)
             self._submitted += 1
-        if self._steps == self._submitted:
+        if self._next == self._submitted:
             return None
-        if self._steps not in self._ready:
-            self._wait_for(self._steps, self._workers)
-        return self._ready.pop(self._steps)
+        if self._next not in self._ready:
+            self._wait_for(self._next, self._workers)
+        result = self._ready.pop(self._next)
+        self._tally.waiting = len(self._ready)
+        return result
+
+    def _make_salvage(self) -> Salvage | None:
+        if self._options.on_error == "raise":
+            return None
+        # Samples that the sampler leaves out, such as another part of a split, may not come in as replacements.
+        return Salvage(self._plan.spares(self._progress.epoch) if self._options.on_error == "replace" else None)
 
     def _wait_for(self, number: int, workers: Workers) -> None:
-        timeout = self._loader.timeout
+        timeout = self._options.timeout
         deadline = time.monotonic() + timeout
         while number not in self._ready:
             # Other batches that come meanwhile do not give this one more time.
@@ -142,77 +127,54 @@ class EpochIterator:
                 raise WorkerTimeout(f"no batch came within timeout={timeout:g} s: {error}") from None
             self._ready[result.number] = result
 
-    def _over(self, result: Result) -> None:
-        """Take note of a result: raise its error, or count what was bad in it."""
+    def _take_note(self, result: Result) -> int:
+        """Take note of the result that was next: raise its error, or return how many samples are in its batch."""
         if result.error is not None:
-            raise _not_stop_iteration(result.error)
-        self._steps += 1
-        self._work += result.seconds
-        if not result.bad:
-            return
-        for bad in result.bad:
-            _log.warning("%s", bad)
-        self._num_errors += len(result.bad)
-        self._errors += result.bad[: _MOST_LISTED - len(self._errors)]
-        most = self._loader.max_errors
-        if most is not None and self._num_errors > most:
-            shown = "\n".join(map(str, self._errors[:5]))
-            raise BadSamples(
-                f"{self._num_errors} samples of epoch {self._epoch} could not be made, max_errors={most} are allowed. "
-                f"loader.stats.errors lists them; the first are:\n{shown}"
-            )
-
-    def stats(self) -> LoaderStats:
-        """Return the figures so far."""
-        return replace(
-            self._loader._workers_stats(),
-            epoch=self._epoch,
-            batches=self._delivered,
-            samples=self._samples,
-            ready=len(self._ready) + (0 if self._done or self._workers is None else self._workers.ready()),
-            wait_seconds=self._wait,
-            work_seconds=self._work,
-            first_batch_seconds=self._first,
-            num_errors=self._num_errors,
-            errors=tuple(self._errors),
-        )
+            raise for_the_loop(result.error)
+        self._next += 1
+        self._tally.batch = self._next
+        self._tally.work_seconds += result.seconds
+        if result.bad:
+            self._tally.bad(result.bad, self._options.max_errors)
+        return self._sizes.pop(result.number) - sum(bad.replaced_by is None for bad in result.bad)
 
     @property
     def active(self) -> bool:
-        """Whether the loader still answers to this iterator, and not to a newer one."""
-        return self._loader._is_active(self)
+        """Whether batches can still come."""
+        return self._progress.running
 
-    def _check_active(self) -> None:
+    def _check_usable(self) -> None:
         if os.getpid() != self._process:
             raise DataloadError(
                 f"this iterator belongs to process {self._process}, of which this one is a fork: only there are the "
                 "workers. Make a new one: iter(loader)"
             )
-        if not self.active:
-            self._done = True
-            raise DataloadError(
-                "this iterator was ended because a newer one was made of the same Loader, which runs one at a time. "
-                "For two at once make a second Loader: loader.with_options()"
+        if not self._progress.running:
+            raise self._reason() or StopIteration
+
+    def _reason(self) -> DataloadError | None:
+        """Return the error that says why this iterator was ended from elsewhere."""
+        if self._progress.phase is Phase.SUPERSEDED:
+            return DataloadError(
+                "this iterator was ended because a newer one was made of the same Loader, which runs one at a time, or "
+                "because its epoch or state was set. For two at once make a second Loader: loader.with_options()"
             )
+        if self._progress.phase is Phase.CLOSED:
+            return DataloadError("this iterator was ended because its Loader was closed: make a new one, iter(loader)")
+        return None
 
     def close(self) -> None:
-        """End early: no further batch comes, and the workers are ended."""
-        if not self._done:
-            self._done = True
-            self._ready.clear()
-            self._loader._left_early(self)
+        """End early: no further batch comes, and the workers are ended. Any thread may call this, and again."""
+        if os.getpid() == self._process and self._progress.end(Phase.LEFT):
+            self._drop()
+
+    def _drop(self) -> None:
+        """End the workers, whose batches in the making are for nobody."""
+        self._crew.stop()
+        self._ready.clear()
+        self._tally.waiting = 0
 
     def __del__(self) -> None:
-        # `break` drops the iterator: the batches in the making are for nobody.
-        self.close()
-
-
-def _not_stop_iteration(error: BaseException) -> BaseException:
-    """Return the error to raise; a StopIteration from user code would look like the end of the epoch."""
-    if isinstance(error, StopIteration):
-        converted = WorkerError("the source, a transform or collate_fn raised StopIteration")
-        for note in getattr(error, "__notes__", ()):
-            converted.add_note(note)
-        converted.__cause__ = error
-        return converted
-    return error
+        # `break` drops the iterator. Where its constructor failed there is nothing to end.
+        if hasattr(self, "_busy"):
+            self.close()

@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
-import weakref
+import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any, Literal
 
-from dataload.arguments import check_options, make_plan
-from dataload.bad_samples import OnError
+from dataload.batching import make_plan
+from dataload.chain import Chain
+from dataload.collate import as_collate, default_collate
+from dataload.crew import Crew
 from dataload.errors import ConfigError, StateError
-from dataload.iteration import EpochIterator, LoaderStats
-from dataload.pipeline import Pipeline, Transforms, default_collate, make_steps
+from dataload.iteration import EpochIterator
+from dataload.options import Options
+from dataload.pipeline import Pipeline
+from dataload.progress import Phase, Progress
+from dataload.salvage import OnError
 from dataload.samplers import BatchSampler, Sampler
+from dataload.samples import Field
 from dataload.sharding import ShardArgument, read_shard
-from dataload.sources.base import check_source
-from dataload.state import State, check_state, identify, make_state
-from dataload.tuning import Tuner
-from dataload.workers import Choice, Workers, start_workers
+from dataload.sources.base import check_source, fingerprint
+from dataload.stages import Transforms, chain_of, make_chains, make_stages, varying_fields
+from dataload.state import MAX_NUMBER, Identity, Position, State, check_state, make_state
+from dataload.stats import LoaderStats, Tally
+from dataload.workers import StartWorkers
 
 
 class Loader:
@@ -39,8 +46,9 @@ class Loader:
             (read once per epoch). Excludes batch_size, shuffle, sampler and drop_last.
         num_workers: 0 makes batches in the calling thread; n makes them ahead on n threads or processes. "auto" begins
             with one per usable core, and adds or drops workers while that helps the training loop.
-        worker: "thread" for transforms that let go of the GIL (decoding, FFTs, numpy), "process" for those that do
-            not, "auto" to try both on the first batches. `stats` says what was chosen and why.
+        worker: "thread" for transforms that release the GIL (decoding, FFTs, numpy), "process" for those that do not,
+            "auto" to try both on the first batches; or any function (pipeline, count) that returns `Workers`, see
+            `dataload.workers`. `stats` says what was chosen and why.
         collate_fn: list of samples -> batch. `stack`, `pad` or any callable; by default fields whose transforms say
             that their length varies are padded, the rest is stacked.
         drop_last: whether a last batch with fewer samples is left out.
@@ -52,13 +60,13 @@ class Loader:
             `source[index]` is read ahead, so let it return the bytes: `FileSource(..., audio=Path.read_bytes)`.
         shard: (rank, world) where `world` processes train together: each step takes batch_size samples per rank off the
             one order of the epoch, and this loader gets part `rank` of them. All ranks have the same number of batches;
-            what is left for the last step is shared out evenly (or left out, with drop_last), and only where that is
+            the rest of an epoch, its last step, is shared out evenly (or left out, with drop_last); only where that is
             less than one sample per rank the others get samples from the beginning of the epoch. "auto" asks
             torch.distributed, or the environment variables RANK and WORLD_SIZE.
         on_error: what becomes of a sample that the source or a transform cannot make: "raise" ends the iteration with
-            its exception, "skip" leaves it out of its batch, "replace" puts another sample in its place, always the
-            same one, so that batches keep their size and ranks their number of steps. `stats.errors` lists them. This
-            includes samples whose making ends a worker process.
+            its exception, "skip" leaves it out of its batch, "replace" puts another sample of the epoch in its place,
+            always the same one, so that batches keep their size and ranks their number of steps. `stats.errors` lists
+            them. This includes samples whose making ends a worker process.
         max_errors: of an epoch, with "skip" and "replace"; one more ends the iteration with `BadSamples`.
         max_retries: how often a batch is tried again whose worker process died.
 
@@ -83,7 +91,7 @@ class Loader:
         sampler: Sampler | Iterable[int] | None = None,
         batch_sampler: BatchSampler | Iterable[Iterable[int]] | None = None,
         num_workers: int | Literal["auto"] = 0,
-        worker: str = "auto",
+        worker: str | StartWorkers = "auto",
         collate_fn: Callable[..., Any] | None = None,
         drop_last: bool = False,
         seed: int = 0,
@@ -95,57 +103,87 @@ class Loader:
         max_errors: int | None = None,
         max_retries: int = 2,
     ) -> None:
-        self._options = {key: value for key, value in locals().items() if key not in ("self", "source")}
+        self.options = Options(
+            transforms=transforms,
+            batch_size=batch_size,
+            shuffle=shuffle,
+            sampler=sampler,
+            batch_sampler=batch_sampler,
+            num_workers=num_workers,
+            worker=worker,
+            collate_fn=collate_fn,
+            drop_last=drop_last,
+            seed=seed,
+            prefetch_factor=prefetch_factor,
+            timeout=timeout,
+            read_concurrency=read_concurrency,
+            shard=shard,
+            on_error=on_error,
+            max_errors=max_errors,
+            max_retries=max_retries,
+        )
         check_source(source)
-        check_options(self._options)
         self.source = source
-        self.batch_size: int | None = None if batch_sampler is not None else batch_size
-        self.worker = worker
-        self.drop_last = drop_last
-        self.seed = seed
-        self.prefetch_factor = prefetch_factor
-        self.timeout = timeout
-        self.max_errors = max_errors
-        self.max_retries = max_retries
         self.shard = read_shard(shard)
-        self.plan = make_plan(source, self._options, self.shard)
-        steps, varying = make_steps(transforms)
-        collate = collate_fn or default_collate(varying)
-        self.pipeline = Pipeline(source, steps, collate, seed, read_concurrency, on_error)
+        self.plan = make_plan(source, self.options, self.shard)
+        stages = make_stages(transforms)
+        specs = {field: chain.spec for field, chain in make_chains(stages).items()}
+        collate = default_collate(varying_fields(specs)) if collate_fn is None else as_collate(collate_fn)
+        self.pipeline = Pipeline(source, stages, collate, seed, read_concurrency, specs)
+        self.crew = Crew(self.pipeline, self.options)
 
-        self._epoch = 0
-        self._samples = 0
-        # Whether the next iterator goes on from (epoch, samples); otherwise it starts the next epoch.
-        self._continues = True
-        self._identity: dict[str, Any] | None = None
-        self._tuner = Tuner() if num_workers == "auto" else None
-        self._num_workers = self._tuner.count if self._tuner else int(num_workers)
-        # What worker="auto" has chosen, once it has. A list of its own, because workers that could reach the loader
-        # would keep it, and so themselves, alive.
-        self._choices: list[Choice] = []
-        self._stats = self._workers_stats()
-        self._active: weakref.ref[EpochIterator] | None = None
-        self._end_workers: Callable[[], Any] | None = None
-        self._workers: Workers | None = None
+        # Where the next iterator begins; None: with the epoch after that of the last one.
+        self._next: Position | None = Position(0, 0)
+        self._progress: Progress | None = None
+        self._identity: Identity | None = None
+        self._warn_of_nothing()
+
+    def _warn_of_nothing(self) -> None:
+        if self.drop_last and len(self.source) and not len(self):
+            warnings.warn(
+                f"{self!r} has no batches: with drop_last=True and {len(self.source)} samples an epoch is over before "
+                "it begins. Take a smaller batch_size, or drop_last=False",
+                stacklevel=3,
+            )
 
     def __len__(self) -> int:
         """Return the number of batches of a whole epoch, of each rank."""
-        return self.plan.num_batches(self._epoch)
+        return self.plan.num_batches(self._position().epoch)
 
     def __iter__(self) -> EpochIterator:
         """Start the next epoch, or continue the one of a loaded state. An older iterator is ended."""
-        self._end_iteration()
-        if not self._continues:
-            self._epoch, self._samples = self._epoch + 1, 0
-        self._continues = False
-        iterator = EpochIterator(self, self._epoch, self._samples)
-        self._active = weakref.ref(iterator)
-        return iterator
+        self._end_iteration(Phase.SUPERSEDED)
+        begin, self._next = self._next or Position(self._last_epoch() + 1, 0), None
+        self._progress = Progress(begin.epoch, begin.samples)
+        return EpochIterator(self.plan, self._progress, self.crew, self.options)
+
+    @property
+    def batch_size(self) -> int | None:
+        """Samples in a batch of each rank; None where a batch sampler decides."""
+        return None if self.options.batch_sampler is not None else self.options.batch_size
+
+    @property
+    def drop_last(self) -> bool:
+        """Whether a last batch with fewer samples is left out."""
+        return self.options.drop_last
+
+    @property
+    def seed(self) -> int:
+        """Seed of the order and of the random transforms."""
+        return self.options.seed
 
     @property
     def num_workers(self) -> int:
         """The number of workers; with "auto" the present one."""
-        return self._num_workers
+        return self.crew.num_workers
+
+    @property
+    def stats(self) -> LoaderStats:
+        """Figures of the epoch under way, or of the last one."""
+        progress = self._progress
+        tally = Tally() if progress is None else progress.tally
+        ready = self.crew.ready() if progress is not None and progress.running else 0
+        return tally.stats(self.crew.statistics(), self.crew.tuning(), ready)
 
     def set_epoch(self, epoch: int) -> None:
         """Let the next iterator start at the beginning of `epoch`.
@@ -153,17 +191,19 @@ class Loader:
         If that is the epoch of a state just loaded, it continues inside it: a training loop may call this at the top
         of each epoch, resumed or not.
         """
-        if not isinstance(epoch, int) or epoch < 0:
-            raise ConfigError(f"epoch={epoch!r} must be a whole number from 0 up")
-        if self._continues and epoch == self._epoch:
+        if not isinstance(epoch, int) or isinstance(epoch, bool) or not 0 <= epoch < MAX_NUMBER:
+            raise ConfigError(f"epoch={epoch!r:.40} must be a whole number from 0 up")
+        if self._next is not None and self._next.epoch == epoch:
             return
-        self._end_iteration()
-        self._epoch, self._samples, self._continues = epoch, 0, True
+        self._end_iteration(Phase.SUPERSEDED)
+        self._next = Position(epoch, 0)
 
     def state_dict(self) -> State:
         """Return where the training loop is, as plain JSON; batches made ahead do not count."""
-        order = self.plan.order_digest(self._epoch) if self._samples else None
-        return make_state(self._identify(), self.seed, self._epoch, self._samples, order)
+        position = self._position()
+        if position.samples:
+            position = replace(position, order=self.plan.order_digest(position.epoch))
+        return make_state(self._identify(), self.seed, position)
 
     def load_state_dict(self, state: State) -> None:
         """Continue, in the next iterator, with exactly the samples that were not yet delivered.
@@ -171,20 +211,34 @@ class Loader:
         Raises:
             StateError: the state belongs to another data set, sampler or seed; the message names the difference.
         """
-        epoch, samples, order = check_state(state, self._identify(), self.seed)
-        if order is not None and order != self.plan.order_digest(epoch):
+        position = check_state(state, self._identify(), self.seed)
+        if position.order is not None and position.order != self.plan.order_digest(position.epoch):
             raise StateError(
-                f"the sampler gives another order in epoch {epoch} than when the state was saved, so what is left "
-                "cannot be told: make its order depend on set_epoch or on a torch generator with a fixed seed"
+                f"the sampler gives another order in epoch {position.epoch} than when the state was saved, so which "
+                "samples are left cannot be told: make its order depend on set_epoch or on a torch generator with a "
+                "fixed seed"
             )
-        self._end_iteration()
-        self._epoch, self._samples, self._continues = epoch, samples, True
+        if position.samples and position.samples > (num_samples := self.plan.num_samples(position.epoch)):
+            raise StateError(
+                f"the state is damaged: {position.samples} samples of epoch {position.epoch} were delivered, which has "
+                f"{num_samples}"
+            )
+        self._end_iteration(Phase.SUPERSEDED)
+        self._next = replace(position, order=None)
 
-    @property
-    def stats(self) -> LoaderStats:
-        """Figures of the epoch under way, or of the last one."""
-        iterator = self._active() if self._active else None
-        return iterator.stats() if iterator else self._stats
+    def chain(self, field: Field | None = None) -> Chain:
+        """Return the chain of transforms of one field, as for `to_module`, `to_json` or a server.
+
+        Args:
+            field: name of the field; None for the transforms on the whole sample.
+
+        Raises:
+            ConfigError: no transform works on it.
+
+        >>> Loader([{"x": 4.0}], transforms={"x": [np.sqrt, np.negative]}).chain("x")(9.0)
+        np.float64(-3.0)
+        """
+        return chain_of(self.pipeline.stages, field)
 
     def with_options(self, **options: Any) -> Loader:
         """Return a Loader of the same source with other arguments, at the start of epoch 0.
@@ -192,12 +246,15 @@ class Loader:
         >>> Loader([1, 2, 3]).with_options(batch_size=3, num_workers=2)
         Loader(3 samples -> 1 batch of 3, 2 auto workers, epoch 0, batch 0)
         """
-        return Loader(self.source, **{**self._options, **options})
+        return Loader(self.source, **vars(replace(self.options, **options)))
 
     def close(self) -> None:
-        """End the workers. The loader can be used again; it starts new ones."""
-        self._end_iteration()
-        self._stop_workers()
+        """End the workers. The loader can be used again; it starts new ones.
+
+        Any thread may call this: one that waits for a batch meanwhile gets an error that says so.
+        """
+        self._end_iteration(Phase.CLOSED)
+        self.crew.stop()
 
     def __enter__(self) -> Loader:
         return self
@@ -205,90 +262,44 @@ class Loader:
     def __exit__(self, *exception: object) -> None:
         self.close()
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # A copy, in this process or another one, is a loader of its own at the same place: workers do not travel.
+        return _rebuild, (self.source, vars(self.options), self._position())
+
     def __repr__(self) -> str:
-        total = self.plan.num_batches(self._epoch)
-        batch = total - self.plan.num_batches(self._epoch, self._samples)
+        position = self._position()
+        total, batch = self.plan.num_batches(position.epoch), self.plan.first_number(position.epoch, position.samples)
         size = "" if self.batch_size is None else f" of {self.batch_size}"
         batches = f"{total} batch{'' if total == 1 else 'es'}{size}"
-        workers = "no workers"
-        if self.num_workers:
-            kind = self._workers_stats().worker
-            workers = f"{self.num_workers} {kind} worker{'' if self.num_workers == 1 else 's'}"
         rank = f"rank {self.shard.rank} of {self.shard.world}, " if self.shard.world > 1 else ""
-        where = f"{rank}epoch {self._epoch}, batch {batch}"
-        return f"Loader({len(self.source)} samples -> {batches}, {workers}, {where})"
+        where = f"{rank}epoch {position.epoch}, batch {batch}"
+        return f"Loader({len(self.source)} samples -> {batches}, {self.crew!r}, {where})"
 
-    def _identify(self) -> dict[str, Any]:
+    def _position(self) -> Position:
+        """Return where the training loop is."""
+        if self._next is not None:
+            return self._next
+        assert self._progress is not None
+        if self._progress.phase is Phase.FINISHED:
+            return Position(self._last_epoch() + 1, 0)
+        return Position(self._last_epoch(), self._progress.samples)
+
+    def _last_epoch(self) -> int:
+        assert self._progress is not None
+        return self._progress.epoch
+
+    def _identify(self) -> Identity:
         if self._identity is None:
-            self._identity = identify(self.source, self.plan)
+            self._identity = Identity(fingerprint(self.source), len(self.source), self.plan.fingerprint())
         return self._identity
 
-    # What follows is called by the iterator.
+    def _end_iteration(self, phase: Phase) -> None:
+        """End the iterator under way, whose batches are still in the making; other threads that wait are woken."""
+        if self._progress is not None and self._progress.end(phase):
+            self.crew.stop()
 
-    def _is_active(self, iterator: EpochIterator) -> bool:
-        return self._active is not None and self._active() is iterator
 
-    def _start_workers(self) -> Workers:
-        if self._workers is None:
-            # What "auto" has chosen once holds: the work is the same in every epoch.
-            kind = self._choice.worker if self._choice else self.worker
-            pipeline = self.pipeline
-            if pipeline.on_error == "replace":
-                # Samples that the sampler leaves out, such as another part of a split, may not come in by this door.
-                pipeline = replace(pipeline, spares=self.plan.spares(self._epoch))
-            workers = start_workers(kind, self.num_workers, pipeline, self._choices.append, self.max_retries)
-            # A finaliser ends them when the loader is forgotten, and at the exit of the interpreter.
-            self._workers, self._end_workers = workers, weakref.finalize(self, workers.close)
-        return self._workers
-
-    def _stop_workers(self) -> None:
-        end, self._workers, self._end_workers = self._end_workers, None, None
-        if end is not None:
-            end()
-
-    @property
-    def _choice(self) -> Choice | None:
-        return self._choices[-1] if self._choices else None
-
-    def _workers_stats(self) -> LoaderStats:
-        """Return statistics that say who makes the batches, and nothing of how many there were."""
-        kind = self._choice.worker if self._choice else self.worker
-        tuning = tuple(self._tuner.history) if self._tuner else ()
-        return LoaderStats(kind if self.num_workers else "serial", self.num_workers, choice=self._choice, tuning=tuning)
-
-    def _window(self) -> int:
-        """Return how many batches may be in the making or waiting."""
-        if self.num_workers == 0:
-            return self.prefetch_factor if self.pipeline.read_concurrency else 1
-        undecided = self.worker == "auto" and self._choice is None
-        # Kinds of worker are compared on bursts; in short ones the wait for the last batch would count for too much.
-        return self.num_workers * max(self.prefetch_factor, 4 if undecided else 0)
-
-    def _delivered(self, position: int, samples: int, waited: float, seconds: float) -> None:
-        self._samples = position
-        undecided = self.worker == "auto" and self._choice is None
-        if self._tuner is not None and self._workers is not None and not undecided:
-            count = self._tuner.delivered(samples, waited, seconds)
-            if count != self._num_workers:
-                self._num_workers = count
-                self._workers.resize(count)
-
-    def _finished(self, iterator: EpochIterator) -> None:
-        self._stats = iterator.stats()
-        self._active = None
-        self._epoch, self._samples, self._continues = self._epoch + 1, 0, True
-
-    def _left_early(self, iterator: EpochIterator) -> None:
-        # While an iterator is being collected its weak reference is dead already, so a dead one counts as its own.
-        if self._active is not None and self._active() in (iterator, None):
-            self._stats = iterator.stats()
-            self._active = None
-            self._stop_workers()
-
-    def _end_iteration(self) -> None:
-        iterator = self._active() if self._active else None
-        if iterator is not None:
-            self._stats = iterator.stats()
-            self._active = None
-            # Its batches are still in the making.
-            self._stop_workers()
+def _rebuild(source: Any, options: dict[str, Any], position: Position) -> Loader:
+    loader = Loader(source, **options)
+    loader._next = position
+    return loader

@@ -6,6 +6,7 @@ compute. It changes when a sample is read and nothing else.
 
 from __future__ import annotations
 
+import os
 import queue
 import threading
 import time
@@ -17,10 +18,11 @@ import numpy as np
 
 from dataload.errors import WorkerError
 from dataload.samplers.base import IndexArray
+from dataload.samples import leaves
 from dataload.sources.base import fetch
 
 # Samples that are read and not yet taken may hold this many bytes; beyond it nothing further is begun.
-_MOST_BYTES = 256 << 20
+_MAX_BYTES = 256 << 20
 
 
 class _Reads:
@@ -29,15 +31,15 @@ class _Reads:
     def __init__(self, indices: IndexArray, jobs: int) -> None:
         self.indices = indices
         self.values: list[Any] = [None] * jobs
-        self.errors: dict[int, Exception] = {}
+        self.errors: dict[int, BaseException] = {}
         self._left = jobs
         self._lock = threading.Lock()
         self.done = threading.Event()
         if jobs == 0:
             self.done.set()
 
-    def finish(self, place: int, value: Any, error: Exception | None) -> None:
-        """Note one read; the last one wakes who waits for the batch."""
+    def finish(self, place: int, value: Any, error: BaseException | None) -> None:
+        """Note one read; the last one wakes the thread that takes the batch."""
         self.values[place] = value
         if error is not None:
             self.errors[place] = error
@@ -61,6 +63,7 @@ class ReadAhead:
         self._waiting: OrderedDict[int, IndexArray] = OrderedDict()
         self._lock = threading.Lock()
         self._closed = False
+        self._process = os.getpid()
         self._bytes_per_sample = 0.0
         self._samples_out = 0
         self._threads = [
@@ -80,7 +83,7 @@ class ReadAhead:
         """Wait for the samples of batch `number`, which was expected.
 
         Raises:
-            Exception: what the source raised for the first sample that could not be read.
+            BaseException: what the source raised for the first sample that could not be read.
         """
         with self._lock:
             if self._closed:
@@ -102,10 +105,20 @@ class ReadAhead:
             raise reads.errors[min(reads.errors)]
         return samples
 
+    def drop(self, number: int) -> None:
+        """Forget batch `number`, which was expected and will not be taken."""
+        with self._lock:
+            self._waiting.pop(number, None)
+            reads = self._started.pop(number, None)
+            if reads is not None:
+                self._samples_out -= len(reads.indices)
+            if not self._closed:
+                self._begin_waiting()
+
     def _begin_waiting(self) -> None:
         while self._waiting:
             number, indices = next(iter(self._waiting.items()))
-            room = _MOST_BYTES - self._bytes_per_sample * (self._samples_out + len(indices))
+            room = _MAX_BYTES - self._bytes_per_sample * (self._samples_out + len(indices))
             if self._samples_out and room < 0:
                 return
             self._begin(number)
@@ -124,19 +137,21 @@ class ReadAhead:
             try:
                 values = fetch(self._source, indices)
                 reads.finish(place, values if self._whole else values[0], None)
-            except Exception as error:
+            except BaseException as error:  # SystemExit and its like too: nobody else would wake the taker.
                 reads.finish(place, None, error)
             # While this thread waits for its next job it must not keep the last batch in memory.
             del job, reads
 
     def close(self) -> None:
         """End the threads; reads not begun are dropped."""
+        if os.getpid() != self._process:
+            return  # This is a fork, which has no threads.
         with self._lock:
             self._closed = True
         with suppress(queue.Empty):
             while True:
                 self._jobs.get_nowait()
-        # Who waits for reads that were dropped just now would wait for ever.
+        # A thread that takes reads which were dropped just now would wait for ever.
         for reads in list(self._started.values()):
             reads.done.set()
         for _ in self._threads:
@@ -152,10 +167,10 @@ _JOIN_SECONDS = 1.0
 
 def _size(sample: Any) -> int:
     """Return about how many bytes a sample holds."""
-    if isinstance(sample, dict):
-        return sum(map(_size, sample.values()))
-    if isinstance(sample, tuple | list):
-        return sum(map(_size, sample))
-    if isinstance(sample, np.ndarray):
-        return sample.nbytes
-    return len(sample) if isinstance(sample, bytes | str) else 64
+    return sum(_leaf_size(leaf) for _, leaf in leaves(sample))
+
+
+def _leaf_size(value: Any) -> int:
+    if isinstance(value, np.ndarray):
+        return value.nbytes
+    return len(value) if isinstance(value, bytes | str) else 64

@@ -6,57 +6,61 @@ worker in it, so it restores with any number and kind of them, and with another 
 
 from __future__ import annotations
 
-import dataclasses
+from dataclasses import dataclass
 from typing import Any
 
-from dataload.batching import ListedBatches, Plan, SizedBatches
 from dataload.errors import StateError
-from dataload.samplers.foreign import ForeignSampler
-from dataload.sources.base import fingerprint
 
 VERSION = 1
 State = dict[str, Any]
 
+# Far above any epoch or sample number, and small enough for every generator and array that is asked for it.
+MAX_NUMBER = 1 << 62
 
-def make_state(identity: dict[str, Any], seed: int, epoch: int, samples: int, order: str | None) -> State:
-    """Return a state as plain JSON.
 
-    Args:
-        identity: of the data, see `identify`.
-        seed: of the loader.
-        epoch: the epoch that is under way, or the next one.
+@dataclass(frozen=True)
+class Identity:
+    """What must be the same for a state to make sense: the data set and the order.
+
+    Attributes:
+        source: fingerprint of the source.
+        length: samples in it.
+        sampler: fingerprint of the sampler or batch sampler.
+    """
+
+    source: str
+    length: int
+    sampler: str
+
+
+@dataclass(frozen=True)
+class Position:
+    """A place in a run, as a state holds it.
+
+    Attributes:
+        epoch: that is under way, or the next one.
         samples: delivered in that epoch so far.
         order: digest of a foreign sampler's order in that epoch; None where the order follows from the seed.
     """
+
+    epoch: int
+    samples: int
+    order: str | None = None
+
+
+def make_state(identity: Identity, seed: int, position: Position) -> State:
+    """Return a state as plain JSON."""
     return {
         "version": VERSION,
-        "fingerprint": {**identity, "order": order},
+        "fingerprint": {**vars(identity), "order": position.order},
         "seed": seed,
-        "epoch": epoch,
-        "samples": samples,
+        "epoch": position.epoch,
+        "samples": position.samples,
     }
 
 
-def identify(source: Any, plan: Plan) -> dict[str, Any]:
-    """Return what must be the same for a state to make sense: the data set and the sampler."""
-    return {"source": fingerprint(source), "length": len(source), "sampler": _sampler_name(plan)}
-
-
-def _sampler_name(plan: Plan) -> str:
-    sampler: Any
-    if isinstance(plan, ListedBatches):
-        sampler, prefix = plan.sampler, "batch_sampler "
-    else:
-        assert isinstance(plan, SizedBatches)
-        sampler, prefix = plan.sampler, ""
-    # The library's own say by their repr what their order depends on; that of another object may be its address. The
-    # order of a foreign sampler has a digest of its own in the state.
-    own = type(sampler).__module__.startswith("dataload.") or dataclasses.is_dataclass(sampler)
-    return prefix + (repr(sampler) if own and not isinstance(sampler, ForeignSampler) else type(sampler).__qualname__)
-
-
-def check_state(state: Any, identity: dict[str, Any], seed: int) -> tuple[int, int, str | None]:
-    """Return (epoch, samples, order) of a state, if it belongs to this loader.
+def check_state(state: Any, identity: Identity, seed: int) -> Position:
+    """Return the position of a state, if it belongs to this loader.
 
     Raises:
         StateError: it is no state, of a newer version, or of another data set, sampler or seed; the message names
@@ -66,24 +70,33 @@ def check_state(state: Any, identity: dict[str, Any], seed: int) -> tuple[int, i
         raise StateError(
             f"this is not a state of a Loader, which has version, fingerprint, seed, epoch, samples: {state!r:.200}"
         )
+    version, saved = state["version"], state["fingerprint"]
     # Version 1 is the first. A later one is to read all before it.
-    if state["version"] not in range(1, VERSION + 1):
+    if not _is_whole(version) or not 1 <= version <= VERSION:
         raise StateError(
-            f"the state has version {state['version']!r}, this dataload reads up to {VERSION}: install a newer dataload"
+            f"the state has version {version!r:.40}, this dataload reads up to {VERSION}: install a newer dataload"
         )
-    saved = state["fingerprint"]
-    for name, here in identity.items():
+    if not isinstance(saved, dict):
+        raise StateError(f"the state is damaged: its fingerprint is {saved!r:.40}, not a dict")
+    for name, here in vars(identity).items():
         if saved.get(name) != here:
             raise StateError(
-                f"the state belongs to another {name}: it was saved with {saved.get(name)!r}, this loader has "
+                f"the state belongs to another {name}: it was saved with {saved.get(name)!r:.200}, this loader has "
                 f"{here!r}. Make the loader as it was when the state was saved, or start a new run"
             )
-    if state["seed"] != seed:
+    if not _is_whole(state["seed"]) or state["seed"] != seed:
         raise StateError(
-            f"the state was saved with seed={state['seed']}, this loader has seed={seed}: pass the same seed"
+            f"the state was saved with seed={state['seed']!r:.40}, this loader has seed={seed}: pass the same seed"
         )
-    epoch, samples = state["epoch"], state["samples"]
-    for name, value in (("epoch", epoch), ("samples", samples)):
-        if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-            raise StateError(f"the state is damaged: its {name} is {value!r}, not a whole number from 0 up")
-    return epoch, samples, saved.get("order")
+    for name in ("epoch", "samples"):
+        value = state[name]
+        if not _is_whole(value) or not 0 <= value < MAX_NUMBER:
+            raise StateError(f"the state is damaged: its {name} is {value!r:.40}, not a whole number from 0 up")
+    order = saved.get("order")
+    if not isinstance(order, str | None):
+        raise StateError(f"the state is damaged: its order is {order!r:.40}, not a digest")
+    return Position(state["epoch"], state["samples"], order)
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)

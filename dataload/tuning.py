@@ -17,7 +17,7 @@ _WAITS_NOT = 0.01
 _GAIN = 1.05
 _SECONDS = 0.5
 # More workers than cores help where the work is waiting (reads); beyond this they only cost memory.
-_MOST_PER_CORE = 4
+_MAX_PER_CORE = 4
 
 _log = logging.getLogger("dataload")
 
@@ -47,8 +47,8 @@ class Tuner:
     def __init__(self, start: int | None = None) -> None:
         self.count = start or usable_cores()
         self.history: list[Interval] = []
-        self._most = _MOST_PER_CORE * usable_cores()
-        self._least = 1
+        self._max = _MAX_PER_CORE * usable_cores()
+        self._min = 1
         self._before: Interval | None = None
         self._settling = True
         self._reset()
@@ -88,15 +88,15 @@ class Tuner:
         before, self._before = self._before, None
         if before is not None and now.num_workers > before.num_workers:
             if now.samples_per_second < _GAIN * before.samples_per_second:
-                self._most = before.num_workers
+                self._max = before.num_workers
                 return before.num_workers
         elif before is not None and now.waited > _WAITS_NOT:
-            self._least = before.num_workers
+            self._min = before.num_workers
             return before.num_workers
-        if now.waited > _WAITS and self.count < self._most:
+        if now.waited > _WAITS and self.count < self._max:
             self._before = now
             return self.count + 1
-        if now.waited < _WAITS_NOT and self.count > self._least:
+        if now.waited < _WAITS_NOT and self.count > self._min:
             self._before = now
             return self.count - 1
         return self.count

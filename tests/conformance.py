@@ -8,7 +8,8 @@ import numpy as np
 
 from dataload.collate import stack
 from dataload.memory import aligned_empty
-from dataload.pipeline import Pipeline, make_steps
+from dataload.pipeline import Pipeline
+from dataload.stages import make_stages
 from dataload.workers import Task
 
 
@@ -85,12 +86,12 @@ def check_workers(start) -> None:
     """
 
     def pipeline(transform):
-        return Pipeline(list(range(100)), make_steps(transform)[0], stack, 0)
+        return Pipeline(list(range(100)), make_stages(transform), stack, 0)
 
     workers = start(pipeline(_slow_if_even))
     try:
         for number in range(10):
-            workers.submit(Task(number, 0, number, np.array([number, number + 1])))
+            workers.submit(Task(number, 0, np.array([number, number + 1])))
         results = {result.number: result for result in (workers.next_result(30) for _ in range(10))}
         assert sorted(results) == list(range(10))
         for number, result in results.items():
@@ -98,7 +99,7 @@ def check_workers(start) -> None:
             assert equal(result.batch, np.array([number * 10, number * 10 + 10]))
             assert result.batch.flags.writeable and result.batch.ctypes.data % 64 == 0
         # A second wave goes to the same workers.
-        workers.submit(Task(10, 1, 0, np.array([5])))
+        workers.submit(Task(10, 1, np.array([5])))
         assert workers.next_result(30).number == 10
     finally:
         workers.close()
@@ -107,7 +108,7 @@ def check_workers(start) -> None:
     workers = start(pipeline(_fail_on_seven))
     try:
         for number, index in enumerate((6, 7, 8)):
-            workers.submit(Task(number, 4, number, np.array([index])))
+            workers.submit(Task(number, 4, np.array([index])))
         results = {result.number: result for result in (workers.next_result(30) for _ in range(3))}
         assert results[0].error is None and results[2].error is None
         error = results[1].error
@@ -116,6 +117,6 @@ def check_workers(start) -> None:
         assert "_fail_on_seven" in notes and "sample 7" in notes and "batch 1 of epoch 4" in notes
         # Closing with work not taken, and not begun.
         for number in range(3, 30):
-            workers.submit(Task(number, 4, number, np.array([number])))
+            workers.submit(Task(number, 4, np.array([number])))
     finally:
         workers.close()

@@ -92,7 +92,7 @@ def test_leaving_a_loop_early_ends_the_workers_and_makes_the_next_loop_the_next_
 ):
     loader = make(worker=worker, num_workers=num_workers)
     assert conformance.equal(take(loader, 1), epoch(0)[:1])
-    assert loader._workers is None
+    assert loader.crew.workers is None
     assert conformance.equal(list(loader), epoch(1))
     loader.close()
 

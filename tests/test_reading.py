@@ -86,7 +86,7 @@ def test_a_source_that_reads_many_at_once_is_asked_for_whole_batches():
 
 
 def test_the_bytes_that_wait_are_bounded(monkeypatch):
-    monkeypatch.setattr("dataload.reading._MOST_BYTES", 50_000)
+    monkeypatch.setattr("dataload.reading._MAX_BYTES", 50_000)
     begun = []
 
     class Big(list):

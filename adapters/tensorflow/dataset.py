@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from dataload.adapters.batch_spec import Leaf, find_spec, map_fields
-from dataload.adapters.messages import Path, where
-from dataload.adapters.tensorflow.passes import Passes
+from dataload.adapters.element_spec import Leaf, find_spec
+from dataload.adapters.tensorflow.passes import DatasetPasses
 from dataload.adapters.tensorflow.ragged import make_ragged
 from dataload.errors import CollateError, ConfigError, DataloadError
 from dataload.loader import Loader
+from dataload.samples import Path, map_fields, rebuild_as_tree, where
 
 
 def to_dataset(loader: Loader, *, element_spec: Any = None, ragged: bool = False) -> tf.data.Dataset:
@@ -64,7 +64,7 @@ def to_dataset(loader: Loader, *, element_spec: Any = None, ragged: bool = False
     signature = _signature(spec)
     # An order that does not follow from the seed has been read from elsewhere, and may be longer in another epoch.
     known = loader.plan.order_digest(loader.state_dict()["epoch"]) is None
-    passes = Passes(loader, spec, known)
+    passes = DatasetPasses(loader, spec, known)
     reference = weakref.ref(passes)
 
     def next_pass() -> Iterator[Any]:
@@ -102,7 +102,7 @@ def _signature(spec: Any) -> Any:
                 "leave the field out"
             ) from error
         return tf.TensorSpec(spec.shape, dtype)
-    return map_fields(spec, lambda name, child: _signature(child))
+    return map_fields(spec, lambda name, child: _signature(child), rebuild_as_tree)
 
 
 def _read_signature(element_spec: Any, path: Path) -> Any:
@@ -112,7 +112,7 @@ def _read_signature(element_spec: Any, path: Path) -> Any:
         dtype = np.dtype(element_spec.dtype.as_numpy_dtype)
         return Leaf(path, None if shape.rank is None else tuple(shape), dtype)
     if isinstance(element_spec, dict | tuple | list):
-        return map_fields(element_spec, lambda name, child: _read_signature(child, (*path, name)))
+        return map_fields(element_spec, lambda name, child: _read_signature(child, (*path, name)), rebuild_as_tree)
     raise ConfigError(
         f"element_spec has a {type(element_spec).__name__} for {where(path)}: use tf.TensorSpec(shape, dtype)"
     )

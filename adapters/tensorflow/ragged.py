@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from dataload.adapters.batch_spec import Leaf, is_pad, map_fields
+from dataload.adapters.element_spec import Leaf
+from dataload.collate import Pad
 from dataload.errors import ConfigError
 from dataload.loader import Loader
-from dataload.samples import Field, field_names, get_field
+from dataload.samples import Field, field_names, get_field, lengths_field, map_fields, rebuild_as_tree
 
 _LENGTHS = np.dtype(np.int64)
 
@@ -29,7 +30,7 @@ def make_ragged(dataset: tf.data.Dataset, loader: Loader, spec: Any) -> tf.data.
     Raises:
         ConfigError: the loader's collate function is not `pad`, or no field is padded.
     """
-    if not is_pad(loader.pipeline.collate) or not _any_padded(spec):
+    if not isinstance(loader.pipeline.collate, Pad) or not _any_padded(spec):
         raise ConfigError(
             "ragged=True, but no field of the batch is padded with its lengths beside it: use collate_fn=pad, "
             "or a transform whose output varies in length, or leave ragged out"
@@ -46,7 +47,7 @@ def _ragged(batch: Any, spec: Any) -> Any:
             return tf.RaggedTensor.from_tensor(value, lengths=get_field(batch, lengths), ragged_rank=1)
         return value if isinstance(child, Leaf) else _ragged(value, child)
 
-    return map_fields(spec, change)
+    return map_fields(spec, change, rebuild_as_tree)
 
 
 def _any_padded(spec: Any) -> bool:
@@ -59,8 +60,8 @@ def _lengths_field(container: Any, name: Field) -> Field | None:
     """Return the field with the lengths of a padded one: `pad` puts it beside it by name, in a tuple by position."""
     leaf = get_field(container, name)
     padded = isinstance(leaf, Leaf) and leaf.shape is not None and len(leaf.shape) > 1 and leaf.shape[1] is None
-    beside: Field = name + 1 if isinstance(name, int) else f"{name}_lengths"
-    if not padded or beside not in field_names(container):
+    beside = lengths_field(container, name)
+    if not padded or beside is None:
         return None
     lengths = get_field(container, beside)
     is_lengths = isinstance(lengths, Leaf) and lengths.dtype == _LENGTHS and len(lengths.shape or ()) == 1

@@ -17,7 +17,7 @@ import torch
 from torch import distributed
 from torch.utils.data import BatchSampler, DataLoader, DistributedSampler, Sampler
 
-from dataload.adapters.passes import Passes, PassHooks
+from dataload.adapters.passes import Passes, PassHooks, Resumable
 from dataload.adapters.torch import accelerate
 from dataload.adapters.torch.dataset import TorchDataset
 from dataload.adapters.torch.device import Copy, make_mover
@@ -26,7 +26,6 @@ from dataload.batching import SizedBatches
 from dataload.errors import ConfigError
 from dataload.loader import Loader
 from dataload.samplers.base import IndexArray
-from dataload.state import State
 
 
 def to_dataloader(
@@ -71,7 +70,7 @@ def to_dataloader(
     return TorchLoader(loader, device, non_blocking)
 
 
-class TorchLoader(DataLoader[Any]):
+class TorchLoader(Resumable, DataLoader[Any]):
     """A DataLoader whose batches come from a `Loader`; see `to_dataloader`.
 
     Attributes:
@@ -125,18 +124,6 @@ class TorchLoader(DataLoader[Any]):
     def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
         """Return the next pass: the next epoch, or what is left of the one of a loaded state."""
         return super().__iter__() if self._foreign else self._passes.start()
-
-    def set_epoch(self, epoch: int) -> None:
-        """Let the next pass start at the beginning of `epoch`; see `Loader.set_epoch`."""
-        self._passes.set_epoch(epoch)
-
-    def state_dict(self) -> State:
-        """Return where the training loop is, as plain JSON; see `Loader.state_dict`."""
-        return self._passes.state_dict()
-
-    def load_state_dict(self, state: State) -> None:
-        """Continue, in the next pass, with exactly the samples not yet delivered; see `Loader.load_state_dict`."""
-        self._passes.load_state_dict(state)
 
     @property
     def end_of_dataloader(self) -> bool:

@@ -42,14 +42,12 @@ class TorchDataset(Dataset[Any]):
     """Transformed samples by index; see `to_dataset`."""
 
     def __init__(self, pipeline: Pipeline, epoch: torch.Tensor) -> None:
-        # What a Loader's workers do beyond this, such as reading ahead, is not for torch's.
-        self._samples = Pipeline(pipeline.source, pipeline.steps, _uncollated, pipeline.seed)
-        self._collate = pipeline.collate
+        self._pipeline = pipeline
         self._epoch = epoch
 
     def __len__(self) -> int:
         """Return the number of samples of the source."""
-        return len(self._samples.source)
+        return len(self._pipeline.source)
 
     def __getitem__(self, index: int) -> Any:
         """Return one sample: what the transforms made of it, not yet collated."""
@@ -59,12 +57,11 @@ class TorchDataset(Dataset[Any]):
 
     def __getitems__(self, indices: list[int]) -> list[Any]:
         """Return some samples, their transforms done in whole batches where they can be."""
-        samples: list[Any] = self._samples.run(self.epoch, np.asarray(indices, np.int64))
-        return samples
+        return self._pipeline.samples(self.epoch, np.asarray(indices, np.int64))
 
     def collate_fn(self, samples: list[Any]) -> Any:
         """Return a batch of tensors, as `to_dataloader` would."""
-        return to_tensors(self._collate(samples))
+        return to_tensors(self._pipeline.collate(samples))
 
     @property
     def epoch(self) -> int:
@@ -83,12 +80,8 @@ class TorchDataset(Dataset[Any]):
     def __getstate__(self) -> dict[str, Any]:
         # By value, so that lambdas and classes of a notebook reach workers that were not forked. The epoch goes beside
         # it: torch sends a shared tensor as what it is.
-        return {"pipeline": cloudpickle.dumps((self._samples, self._collate)), "epoch": self._epoch}
+        return {"pipeline": cloudpickle.dumps(self._pipeline), "epoch": self._epoch}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self._samples, self._collate = cloudpickle.loads(state["pipeline"])
+        self._pipeline = cloudpickle.loads(state["pipeline"])
         self._epoch = state["epoch"]
-
-
-def _uncollated(samples: list[Any]) -> list[Any]:
-    return samples

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -12,17 +13,37 @@ from dataload.errors import ConfigError
 from dataload.samplers.base import IndexArray
 
 
-def whole_numbers(name: str, values: ArrayLike, least: int = 0) -> IndexArray:
+class OfArrays:
+    """A sampler whose repr says what its order depends on, its arrays by a digest."""
+
+    seed: int | None
+
+    def with_seed(self, seed: int) -> Self:
+        """Return the same sampler with another seed."""
+        other = copy.copy(self)
+        other.seed = seed
+        other.forget()
+        return other
+
+    def forget(self) -> None:
+        """Drop what was kept of an order."""
+
+    def fingerprint(self) -> str:
+        """Return what the order depends on."""
+        return repr(self)
+
+
+def whole_numbers(name: str, values: ArrayLike, minimum: int = 0) -> IndexArray:
     """Return the values as (n,) int64, a copy that nobody else can change.
 
     Raises:
-        ConfigError: they are not one axis of whole numbers from `least` up, or there are none.
+        ConfigError: they are not one axis of whole numbers from `minimum` up, or there are none.
     """
     array = np.array(values)
     if array.ndim != 1 or not array.size or array.dtype.kind not in "iu":
         raise ConfigError(f"{name} must be one or more whole numbers, not {_show(values)}")
-    if array.min() < least:
-        raise ConfigError(f"{name} must be {least} or more; entry {int(array.argmin())} is {array.min()}")
+    if array.min() < minimum:
+        raise ConfigError(f"{name} must be {minimum} or more; entry {int(array.argmin())} is {array.min()}")
     return _frozen(array.astype(np.int64))
 
 

@@ -7,12 +7,12 @@ from numpy.typing import ArrayLike, NDArray
 
 from dataload.errors import ConfigError
 from dataload.keys import mix, mix_array
-from dataload.samplers.arrays import digest, whole_numbers
-from dataload.samplers.base import IndexArray, check_range
+from dataload.samplers.arrays import OfArrays, digest, whole_numbers
+from dataload.samplers.base import IndexArray, Sampler, check_range, check_seed, known_seed
 from dataload.samplers.permutation import permute
 
 
-class BlockSampler:
+class BlockSampler(OfArrays, Sampler):
     """Shuffles blocks of samples, then mixes the samples of a few blocks at a time.
 
     The blocks come in random order. Of each group of `blocks_at_once` blocks that follow each other in it, samples are
@@ -23,7 +23,7 @@ class BlockSampler:
         blocks: (b,) samples of each block, in the order of the source, such as the rows of the row groups of a
             Parquet file.
         blocks_at_once: blocks that are mixed; more of them are closer to a full shuffle.
-        seed: whole number of any size.
+        seed: whole number of any size; None is the seed of the Loader.
 
     Raises:
         ConfigError: a block without samples, or blocks_at_once below 1.
@@ -32,11 +32,12 @@ class BlockSampler:
     array([6, 3, 7, 8, 4, 5, 0, 1, 2])
     """
 
-    def __init__(self, blocks: ArrayLike, *, blocks_at_once: int = 8, seed: int = 0) -> None:
-        self._sizes = whole_numbers("blocks", blocks, least=1)
+    def __init__(self, blocks: ArrayLike, *, blocks_at_once: int = 8, seed: int | None = 0) -> None:
+        self._sizes = whole_numbers("blocks", blocks, minimum=1)
         if blocks_at_once < 1:
             raise ConfigError(f"blocks_at_once={blocks_at_once} must be 1 or more")
         self.blocks_at_once = blocks_at_once
+        check_seed(seed)
         self.seed = seed
         self._starts = np.cumsum(self._sizes) - self._sizes
         self._length = int(self._sizes.sum())
@@ -46,7 +47,7 @@ class BlockSampler:
         self._ends: IndexArray = np.empty(0, np.int64)
 
     @classmethod
-    def of_size(cls, length: int, block_size: int, *, blocks_at_once: int = 8, seed: int = 0) -> BlockSampler:
+    def of_size(cls, length: int, block_size: int, *, blocks_at_once: int = 8, seed: int | None = 0) -> BlockSampler:
         """Return a sampler of `length` samples in blocks of `block_size`; the last block may be smaller."""
         if length < 1 or block_size < 1:
             raise ConfigError(f"length={length} and block_size={block_size} must be 1 or more")
@@ -73,7 +74,7 @@ class BlockSampler:
     def _blocks_of(self, epoch: int) -> tuple[IndexArray, IndexArray]:
         if epoch != self._epoch:
             count = len(self._sizes)
-            key = mix("blocks", self.seed, epoch)
+            key = mix("blocks", known_seed(self), epoch)
             order = permute(np.arange(count, dtype=np.uint64), count, key).astype(np.int64)
             last = np.append(np.arange(self.blocks_at_once, count, self.blocks_at_once), count) - 1
             # Assigned whole, as threads of one process may ask for different epochs.
@@ -85,12 +86,16 @@ class BlockSampler:
         """Return the samples of a group of blocks in their order."""
         blocks = order[group * self.blocks_at_once : (group + 1) * self.blocks_at_once]
         of_block = np.repeat(np.arange(len(blocks)), self._sizes[blocks])
-        shuffled = of_block[_shuffle(len(of_block), mix("group", self.seed, epoch, group))]
+        shuffled = of_block[_shuffle(len(of_block), mix("group", known_seed(self), epoch, group))]
         # A stable sort by block tells which turns a block has; in those its samples come one after the other.
         turns = np.argsort(shuffled, kind="stable")
         mixed = np.empty(len(shuffled), np.int64)
         mixed[turns] = np.concatenate([np.arange(self._sizes[block]) + self._starts[block] for block in blocks])
         return mixed
+
+    def forget(self) -> None:
+        """Drop the blocks of the epoch that was asked for last."""
+        self._epoch = -1
 
     def __repr__(self) -> str:
         listed = f"{len(self._sizes)} blocks {digest(self._sizes)}"

@@ -9,8 +9,8 @@ from numpy.typing import ArrayLike
 
 from dataload.errors import ConfigError
 from dataload.keys import mix, mix_array
-from dataload.samplers.arrays import digest, whole_numbers
-from dataload.samplers.base import IndexArray
+from dataload.samplers.arrays import OfArrays, digest, whole_numbers
+from dataload.samplers.base import BatchSampler, IndexArray, check_seed, known_seed
 from dataload.samplers.permutation import permute
 
 # Lengths are sorted after each was made longer by up to this share, drawn anew in each epoch: enough for other batches
@@ -18,7 +18,7 @@ from dataload.samplers.permutation import permute
 _JITTER = 0.02
 
 
-class BucketBatchSampler:
+class BucketBatchSampler(OfArrays, BatchSampler):
     """Batches by length, in random order.
 
     The samples are sorted by their lengths, nearly; each batch is a run of that order. Batches, and which samples share
@@ -29,7 +29,7 @@ class BucketBatchSampler:
         max_padded: what a batch may hold at most, padding included: its samples times the longest one's length.
         batch_size: samples in each batch, as the alternative to max_padded.
         drop_last: with batch_size, whether the batch that would be smaller is left out.
-        seed: whole number of any size.
+        seed: whole number of any size; None is the seed of the Loader.
 
     Raises:
         ConfigError: neither or both of max_padded and batch_size, or a sample longer than max_padded.
@@ -46,9 +46,9 @@ class BucketBatchSampler:
         max_padded: int | None = None,
         batch_size: int | None = None,
         drop_last: bool = False,
-        seed: int = 0,
+        seed: int | None = 0,
     ) -> None:
-        self._lengths = whole_numbers("lengths", lengths, least=1)
+        self._lengths = whole_numbers("lengths", lengths, minimum=1)
         if (max_padded is None) == (batch_size is None):
             raise ConfigError("a BucketBatchSampler needs one of max_padded and batch_size")
         if drop_last and batch_size is None:
@@ -64,6 +64,7 @@ class BucketBatchSampler:
         self.max_padded = max_padded
         self.batch_size = batch_size
         self.drop_last = drop_last
+        check_seed(seed)
         self.seed = seed
         self.epoch = 0
         self._made: tuple[int, IndexArray, IndexArray] | None = None
@@ -77,11 +78,11 @@ class BucketBatchSampler:
 
     def _make(self, epoch: int) -> tuple[IndexArray, IndexArray]:
         numbers = np.arange(len(self._lengths), dtype=np.uint64)
-        share = mix_array(mix("bucket", self.seed, epoch), numbers) * (_JITTER * 2.0**-64)
+        share = mix_array(mix("bucket", known_seed(self), epoch), numbers) * (_JITTER * 2.0**-64)
         by_length = np.argsort(self._lengths * (1 + share), kind="stable")
         ends = self._cut(self._lengths[by_length])
         starts = np.concatenate(([0], ends[:-1]))
-        turn = permute(np.arange(len(ends), dtype=np.uint64), len(ends), mix("buckets", self.seed, epoch))
+        turn = permute(np.arange(len(ends), dtype=np.uint64), len(ends), mix("buckets", known_seed(self), epoch))
         starts, ends = starts[turn], ends[turn]
         sizes = ends - starts
         new_ends = np.cumsum(sizes)
@@ -125,6 +126,10 @@ class BucketBatchSampler:
         for end in ends.tolist():
             yield order[start:end].tolist()
             start = end
+
+    def forget(self) -> None:
+        """Drop the batches of the epoch that was asked for last."""
+        self._made = None
 
     def __repr__(self) -> str:
         size = f"max_padded={self.max_padded}" if self.batch_size is None else f"batch_size={self.batch_size}"

@@ -10,8 +10,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from dataload.errors import ConfigError
 from dataload.keys import mix, mix_array
-from dataload.samplers.arrays import proportions, whole_numbers
-from dataload.samplers.base import IndexArray, check_range
+from dataload.samplers.arrays import OfArrays, proportions, whole_numbers
+from dataload.samplers.base import IndexArray, Sampler, check_range, check_seed, known_seed
 from dataload.samplers.permutation import permute
 
 # Weights are taken as fractions with denominators up to this.
@@ -19,7 +19,7 @@ _FINEST = 1000
 _LONGEST_CYCLE = 10_000
 
 
-class MixtureSampler:
+class MixtureSampler(OfArrays, Sampler):
     """Mixes sources in exact proportions: for a `ConcatSource` of them.
 
     The weights become whole numbers of samples per cycle (7, 2 and 1 of 10 for weights of 0.7, 0.2 and 0.1), and each
@@ -30,7 +30,7 @@ class MixtureSampler:
         lengths: (sources,) samples of each source, in the order of the `ConcatSource`.
         weights: (sources,) proportions, 0 or more.
         num_samples: samples in an epoch; by default as many as all sources have together.
-        seed: whole number of any size.
+        seed: whole number of any size; None is the seed of the Loader.
 
     Raises:
         ConfigError: lengths and weights that do not fit together.
@@ -40,9 +40,9 @@ class MixtureSampler:
     """
 
     def __init__(
-        self, lengths: ArrayLike, weights: ArrayLike, *, num_samples: int | None = None, seed: int = 0
+        self, lengths: ArrayLike, weights: ArrayLike, *, num_samples: int | None = None, seed: int | None = 0
     ) -> None:
-        self._lengths = whole_numbers("lengths", lengths, least=1)
+        self._lengths = whole_numbers("lengths", lengths, minimum=1)
         shares = proportions("weights", weights)
         if len(shares) != len(self._lengths):
             raise ConfigError(f"{len(shares)} weights for {len(self._lengths)} sources: give one for each")
@@ -51,6 +51,7 @@ class MixtureSampler:
         self._counts = _per_cycle(shares)
         self._starts = np.cumsum(self._lengths) - self._lengths
         self._num_samples = int(self._lengths.sum()) if num_samples is None else num_samples
+        check_seed(seed)
         self.seed = seed
 
     @property
@@ -79,7 +80,7 @@ class MixtureSampler:
         """Return, for each position of some cycles, the source and how many of that source came before."""
         cycle, numbers = int(self._counts.sum()), np.arange(first, last)
         positions = (numbers[:, None] * cycle + np.arange(cycle)).astype(np.uint64)
-        hashes = mix_array(mix("mixture", self.seed, epoch), positions.reshape(-1)).reshape(positions.shape)
+        hashes = mix_array(mix("mixture", known_seed(self), epoch), positions.reshape(-1)).reshape(positions.shape)
         # Place j of the unshuffled cycle is a certain source's sample of a certain turn; the turns are handed out in
         # the order in which the places come, so that within a cycle a source counts up.
         source = np.repeat(np.arange(len(self._counts)), self._counts)[np.argsort(hashes, axis=1, kind="stable")]
@@ -95,7 +96,7 @@ class MixtureSampler:
         found = np.empty(len(draws), np.int64)
         for turn in np.unique(draws // length).tolist():
             mine = np.flatnonzero(draws // length == turn)
-            key = mix("mixture source", self.seed, epoch, source, turn)
+            key = mix("mixture source", known_seed(self), epoch, source, turn)
             found[mine] = permute((draws[mine] % length).astype(np.uint64), length, key).astype(np.int64)
         return found
 

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from dataload.errors import ConfigError
 from dataload.keys import mix
-from dataload.samplers.base import IndexArray, check_range
+from dataload.samplers.base import IndexArray, Sampler, check_range, check_seed, known_seed
 from dataload.samplers.permutation import permute
 
 
 @dataclass(frozen=True)
-class RandomSampler:
+class RandomSampler(Sampler):
     """Every index once, in an order that depends on (seed, epoch) only.
 
     Any part of the order costs time and memory for that part alone: a source of 10**10 samples needs no list of
@@ -21,18 +21,19 @@ class RandomSampler:
 
     Args:
         length: number of samples of the source, below 2**63.
-        seed: whole number of any size.
+        seed: whole number of any size; None is the seed of the Loader.
 
     >>> RandomSampler(10, seed=0).indices(epoch=0, start=0, stop=10)
     array([0, 6, 5, 7, 1, 9, 2, 4, 8, 3])
     """
 
     length: int
-    seed: int = 0
+    seed: int | None = 0
 
     def __post_init__(self) -> None:
         if not 0 <= self.length < 1 << 63:
             raise ConfigError(f"length={self.length} must be 0 or more and below 2**63")
+        check_seed(self.seed)
 
     def __len__(self) -> int:
         return self.length
@@ -41,4 +42,12 @@ class RandomSampler:
         """Return the shuffled indices at positions start <= p < stop: (stop - start,) int64."""
         check_range(self.length, start, stop)
         positions = np.arange(start, stop, dtype=np.uint64)
-        return permute(positions, self.length, mix("order", self.seed, epoch)).astype(np.int64)
+        return permute(positions, self.length, mix("order", known_seed(self), epoch)).astype(np.int64)
+
+    def with_seed(self, seed: int) -> RandomSampler:
+        """Return the same sampler with another seed."""
+        return replace(self, seed=seed)
+
+    def fingerprint(self) -> str:
+        """Return what the order depends on."""
+        return f"RandomSampler(length={self.length}, seed={self.seed})"

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from dataload.errors import ConfigError
-from dataload.samplers.base import IndexArray, check_range
+from dataload.samplers.base import IndexArray, Sampler, check_range
 
 
 @dataclass(frozen=True)
-class SequentialSampler:
+class SequentialSampler(Sampler):
     """Every index once, from 0 up, the same in every epoch.
 
     Args:
@@ -34,3 +34,7 @@ class SequentialSampler:
         """Return start, start + 1, ..., stop - 1 as (stop - start,) int64."""
         check_range(self.length, start, stop)
         return np.arange(start, stop, dtype=np.int64)
+
+    def fingerprint(self) -> str:
+        """Return what the order depends on."""
+        return f"SequentialSampler(length={self.length})"

@@ -7,11 +7,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from dataload.errors import ConfigError
 from dataload.keys import mix, mix_array
-from dataload.samplers.arrays import digest, proportions
-from dataload.samplers.base import IndexArray, check_range
+from dataload.samplers.arrays import OfArrays, digest, proportions
+from dataload.samplers.base import IndexArray, Sampler, check_range, check_seed, known_seed
 
 
-class WeightedSampler:
+class WeightedSampler(OfArrays, Sampler):
     """Draws with replacement: sample i with a probability of weights[i] over their sum.
 
     Draw p of an epoch is a function of (seed, epoch, p), so an epoch can be entered anywhere, and costs two look-ups
@@ -20,7 +20,7 @@ class WeightedSampler:
     Args:
         weights: (samples,) finite and 0 or more, one for each sample of the source.
         num_samples: draws in an epoch; as many as there are weights by default.
-        seed: whole number of any size.
+        seed: whole number of any size; None is the seed of the Loader.
 
     Raises:
         ConfigError: a weight that is none, or num_samples below 1.
@@ -29,11 +29,12 @@ class WeightedSampler:
     array([0, 2, 2, 0, 2, 2, 0, 2])
     """
 
-    def __init__(self, weights: ArrayLike, num_samples: int | None = None, seed: int = 0) -> None:
+    def __init__(self, weights: ArrayLike, num_samples: int | None = None, seed: int | None = 0) -> None:
         chances = proportions("weights", weights)
         if num_samples is not None and num_samples < 1:
             raise ConfigError(f"num_samples={num_samples} must be 1 or more")
         self.num_samples = len(chances) if num_samples is None else num_samples
+        check_seed(seed)
         self.seed = seed
         self._name = f"{len(chances)} weights {digest(chances)}"
         self._own, self._other = _alias_table(chances)
@@ -45,11 +46,11 @@ class WeightedSampler:
         """Return what draws start <= p < stop gave: (stop - start,) int64."""
         check_range(self.num_samples, start, stop)
         draws = np.arange(start, stop, dtype=np.uint64)
-        column = mix_array(mix("weighted column", self.seed, epoch), draws)
+        column = mix_array(mix("weighted column", known_seed(self), epoch), draws)
         column %= np.uint64(len(self._own))
         columns = column.astype(np.int64)
         # The upper 53 bits of a hash are a uniform number in [0, 1).
-        uniform = (mix_array(mix("weighted side", self.seed, epoch), draws) >> np.uint64(11)) * 2.0**-53
+        uniform = (mix_array(mix("weighted side", known_seed(self), epoch), draws) >> np.uint64(11)) * 2.0**-53
         return np.where(uniform < self._own[columns], columns, self._other[columns])
 
     def __repr__(self) -> str:

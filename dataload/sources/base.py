@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Protocol
 
-from dataload.errors import ConfigError, SourceError
+from dataload.errors import ConfigError, SourceError, annotate
 from dataload.memory import Allocator
 from dataload.samplers.base import IndexArray
 
@@ -71,7 +71,7 @@ def _fetch_one(source: Any, index: int) -> Any:
     try:
         return source[index]
     except Exception as error:
-        error.add_note(f"while reading {describe(source, index)}")
+        annotate(error, f"while reading {describe(source, index)}")
         raise
 
 

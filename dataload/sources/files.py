@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from dataload.errors import ConfigError, SourceNotFound
+from dataload.errors import ConfigError, SourceNotFound, annotate
 
 
 class FileSource:
@@ -77,7 +77,7 @@ class FileSource:
             try:
                 sample[name] = function(path)
             except Exception as error:
-                error.add_note(f"while making field {name!r} of {str(path)!r}")
+                annotate(error, f"while making field {name!r} of {str(path)!r}")
                 raise
         return sample
 

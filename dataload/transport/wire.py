@@ -36,6 +36,12 @@ def dump_by_value(message: Any) -> tuple[bytes, list[memoryview]]:
     return _dump(cloudpickle.dumps, message)
 
 
+def dump_whole(message: Any) -> bytes:
+    """Return the pickle of a message, its arrays and the user's classes in it."""
+    data: bytes = cloudpickle.dumps(message, protocol=5)
+    return data
+
+
 def _dump(dumps: Callable[..., bytes], message: Any) -> tuple[bytes, list[memoryview]]:
     buffers: list[pickle.PickleBuffer] = []
     data = dumps(message, protocol=5, buffer_callback=buffers.append)

@@ -1,9 +1,9 @@
 """Choosing the kind of worker by trying: on the first batches, which are delivered like any others.
 
-Threads cost nothing and copy nothing, but only help where the work lets go of the GIL; short reads of many small files
-let go of it so often that two threads are slower than one. Processes always help, and cost a start and some memory.
-Which case it is cannot be read off the code, so it is measured: no workers, then threads, and processes only if the
-threads disappoint.
+Threads cost nothing and copy nothing, but only help where the work releases the GIL; short reads of many small files
+release it so often that two threads are slower than one. Processes always help, and cost a start and some memory. Which
+case it is cannot be read off the code, so it is measured: no workers first, then each candidate, until one is nearly as
+fast as that many workers can be.
 """
 
 from __future__ import annotations
@@ -11,15 +11,16 @@ from __future__ import annotations
 import logging
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from dataload.errors import NotPicklable
+from dataload.errors import NotPicklable, WorkerDied, WorkerNeverStarted, WorkerTimeout
 from dataload.machine import usable_cores
 from dataload.pipeline import Pipeline
-from dataload.workers.base import Result, Task, Workers
+from dataload.workers.base import Result, StartWorkers, Task, Workers, WorkerStatistics, closed
+from dataload.workers.serial import SerialWorkers
 
-# Threads are taken, and processes not even tried, if n of them are at least this much of n times as fast as none.
+# A candidate is taken, and the next one not even tried, if n workers are at least this much of n times as fast as none.
 _SHARE = 0.75
 # A kind is tried until it has worked this long in at least three bursts after the one that warms it up (the first
 # features may import numba for half a second), or in one that was long.
@@ -34,9 +35,9 @@ class Choice:
     """Which kind of worker was chosen, and from which numbers.
 
     Attributes:
-        worker: "thread" or "process".
+        worker: name of the kind, such as "thread" or "process".
         num_workers: how many of each kind were tried.
-        samples_per_second: of "serial" (no workers), "thread", and "process" if it came to that.
+        samples_per_second: of "serial" (no workers) and of each kind that was tried.
         reason: the choice in words.
     """
 
@@ -70,28 +71,26 @@ class _Trial:
 class AutoWorkers:
     """Tries the kinds of worker on the tasks it is given, then is one of them.
 
+    A candidate that fails for reasons of its own (it cannot be started, its batches cannot travel) is out; its tasks
+    are run again by the best kind so far.
+
     Args:
         pipeline: makes the batches.
         count: number of workers.
-        start: (kind, count, pipeline) -> workers of that kind; count 0 for none.
-        chosen: called once with the choice.
+        candidates: kinds by name, in the order in which they are tried; the first one must work anywhere.
     """
 
-    def __init__(
-        self,
-        pipeline: Pipeline,
-        count: int,
-        start: Callable[[str, int, Pipeline], Workers],
-        chosen: Callable[[Choice], None],
-    ) -> None:
+    def __init__(self, pipeline: Pipeline, count: int, candidates: Mapping[str, StartWorkers]) -> None:
         self._pipeline = pipeline
         self._count = count
-        self._start = start
-        self._chosen = chosen
+        self._candidates = dict(candidates)
         self._held: deque[Task] = deque()
         self._results: deque[Result] = deque()
         self._final: Workers | None = None
-        self._trials = [_Trial("serial", start("serial", 0, pipeline))]
+        self._choice: Choice | None = None
+        self._failed: dict[str, str] = {}
+        self._closed = False
+        self._trials = [_Trial("serial", SerialWorkers(pipeline))]
 
     def submit(self, task: Task) -> None:
         """Hand the task on, or keep it for the next burst."""
@@ -102,7 +101,9 @@ class AutoWorkers:
 
     def next_result(self, timeout: float | None) -> Result:
         """Wait for any result; while kinds are tried, run all tasks that were handed in."""
-        if not self._results:
+        while not self._results:
+            if self._closed:
+                raise closed()
             if self._final is not None:
                 return self._final.next_result(timeout)
             self._burst(timeout)
@@ -112,6 +113,13 @@ class AutoWorkers:
         """Return how many results wait to be taken."""
         return len(self._results) + (self._final.ready() if self._final is not None else 0)
 
+    def statistics(self) -> WorkerStatistics:
+        """Return the statistics of the chosen kind, and the choice."""
+        if self._final is None or self._choice is None:
+            return WorkerStatistics("auto", self._count)
+        chosen = self._final.statistics()
+        return WorkerStatistics(chosen.kind, chosen.count, self._choice, chosen.died)
+
     def _burst(self, timeout: float | None) -> None:
         trial = self._trials[-1]
         start = time.perf_counter()
@@ -119,45 +127,76 @@ class AutoWorkers:
         while self._held and (samples == 0 or time.perf_counter() - start < _LONG_BURST_SECONDS):
             # Without workers one by one, so that slow batches do not keep the training loop waiting for all of them.
             tasks = [self._held.popleft() for _ in range(1 if trial.kind == "serial" else len(self._held))]
-            for task in tasks:
-                trial.workers.submit(task)
-            for task in tasks:
-                self._results.append(trial.workers.next_result(timeout))
-                samples += len(task.indices)
+            try:
+                results = _run_all(trial.workers, tasks, timeout)
+            except Exception as error:
+                # Raised by the workers themselves: what a transform raises comes as a result.
+                self._held.extendleft(reversed(tasks))
+                if self._closed or not self._is_dispensable(trial) or not _is_their_own(error):
+                    raise
+                self._give_up(trial, error)
+                return
+            if self._is_dispensable(trial) and (refused := _cannot_travel(results)) is not None:
+                self._held.extendleft(reversed(tasks))
+                self._give_up(trial, refused)
+                return
+            self._results += results
+            samples += sum(len(task.indices) for task in tasks)
         trial.bursts.append((samples, time.perf_counter() - start))
         if trial.is_over():
             self._next_trial()
 
+    def _is_dispensable(self, trial: _Trial) -> bool:
+        """Whether another kind can do the work of this one: those that need nothing but this process cannot fail."""
+        return trial.kind != "serial" and trial.kind != next(iter(self._candidates))
+
+    def _give_up(self, trial: _Trial, error: BaseException) -> None:
+        """Take a candidate off the list, and go on with the next one."""
+        self._failed[trial.kind] = f"{type(error).__name__}: {error}"
+        self._trials.remove(trial)
+        trial.workers.close()
+        self._next_trial()
+
     def _next_trial(self) -> None:
         """Go on with the next kind, or choose."""
         rates = {trial.kind: trial.rate() for trial in self._trials}
-        if "thread" not in rates:
-            self._trials.append(_Trial("thread", self._start("thread", self._count, self._pipeline)))
+        tried = [kind for kind in self._candidates if kind in rates]
+        left = [kind for kind in self._candidates if kind not in rates and kind not in self._failed]
+        best = max(tried, key=lambda kind: rates[kind], default=None)
+        enough = _SHARE * rates["serial"] * min(self._count, usable_cores())
+        if best is not None and (not left or rates[best] >= enough):
+            self._choose(best, rates)
             return
-        share = rates["thread"] / rates["serial"] / min(self._count, usable_cores())
-        compared = f"{rates['thread']:.0f} samples/s on {self._count} threads, {rates['serial']:.0f} without workers"
-        if share >= _SHARE:
-            self._choose("thread", rates, f"threads help: {compared}")
-        elif "process" not in rates:
-            try:
-                workers = self._start("process", self._count, self._pipeline)
-            except NotPicklable as error:
-                self._choose("thread", rates, f"{compared}; processes cannot be used: {error}")
-            else:
-                self._trials.append(_Trial("process", workers))
+        kind = left[0]
+        try:
+            workers = self._candidates[kind](self._pipeline, self._count)
+        except Exception as error:
+            if best is None:
+                raise
+            self._failed[kind] = f"{type(error).__name__}: {error}"
+            self._next_trial()
         else:
-            best = "process" if rates["process"] > rates["thread"] else "thread"
-            self._choose(best, rates, f"{compared}, {rates['process']:.0f} in {self._count} processes")
+            self._trials.append(_Trial(kind, workers))
 
-    def _choose(self, kind: str, rates: dict[str, float], reason: str) -> None:
+    def _choose(self, kind: str, rates: dict[str, float]) -> None:
         for trial in self._trials:
             if trial.kind == kind:
                 self._final = trial.workers
             else:
                 trial.workers.close()
         self._trials.clear()
-        _log.info("worker=%r was chosen: %s", kind, reason)
-        self._chosen(Choice(kind, self._count, rates, reason))
+        compared = [f"{rates['serial']:.0f} samples/s without workers"]
+        compared += [
+            f"{rates[name]:.0f} with {self._count} {_plural(name)}" for name in self._candidates if name in rates
+        ]
+        reasons = [
+            ", ".join(compared),
+            *(f"{_plural(name)} cannot be used: {why}" for name, why in self._failed.items()),
+        ]
+        self._choice = Choice(kind, self._count, rates, "; ".join(reasons))
+        _log.info("worker=%r was chosen: %s", kind, self._choice.reason)
+        while self._held and self._final is not None:
+            self._final.submit(self._held.popleft())
 
     def resize(self, count: int) -> None:
         """Go on with another number of workers."""
@@ -167,9 +206,32 @@ class AutoWorkers:
 
     def close(self) -> None:
         """End all workers, those on trial too."""
-        for trial in self._trials:
+        self._closed = True
+        for trial in list(self._trials):
             trial.workers.close()
         if self._final is not None:
             self._final.close()
         self._held.clear()
         self._results.clear()
+
+
+def _run_all(workers: Workers, tasks: list[Task], timeout: float | None) -> list[Result]:
+    for task in tasks:
+        workers.submit(task)
+    return [workers.next_result(timeout) for _ in tasks]
+
+
+def _is_their_own(error: Exception) -> bool:
+    """Whether an error speaks of the kind of worker, and not of a batch that ends or hangs any worker."""
+    if isinstance(error, WorkerDied):
+        return isinstance(error, WorkerNeverStarted)
+    return not isinstance(error, WorkerTimeout)
+
+
+def _plural(kind: str) -> str:
+    return f"{kind}es" if kind.endswith("s") else f"{kind}s"
+
+
+def _cannot_travel(results: list[Result]) -> BaseException | None:
+    """Return why batches cannot be sent from this kind of worker, if that is what went wrong."""
+    return next((result.error for result in results if isinstance(result.error, NotPicklable)), None)

@@ -9,16 +9,17 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-import numpy as np
-
-from dataload.bad_samples import BadSample, Careful
-from dataload.errors import WorkerTimeout
+from dataload.errors import WorkerError, WorkerTimeout, annotate
 from dataload.memory import Allocator
 from dataload.pipeline import Pipeline
 from dataload.reading import ReadAhead
+from dataload.salvage import BadSample, Salvage, make_from_the_good
 from dataload.samplers.base import IndexArray
+
+if TYPE_CHECKING:
+    from dataload.workers.auto import Choice
 
 
 @dataclass(frozen=True)
@@ -26,28 +27,18 @@ class Task:
     """One batch to make.
 
     Attributes:
-        number: of the task, counted by the loader; the result carries it back.
-        epoch: the random transforms are keyed by it.
-        batch: number of the batch in this run of the epoch, for messages.
-        indices: of the samples.
-        fatal: where the batch has ended its worker: the samples known to have done that, and how it ended. None for
-            all others, which are made without looking at single samples.
+        number: k, of the batch in its epoch; the result carries it back.
+        epoch: of the batch.
+        indices: of its samples.
+        salvage: what becomes of samples that cannot be made; None raises the first error.
+        max_retries: how often the batch is tried again after its worker died.
     """
 
     number: int
     epoch: int
-    batch: int
     indices: IndexArray
-    fatal: dict[int, str] | None = None
-
-    def pack(self) -> tuple[int, int, int, bytes, dict[int, str] | None]:
-        """Return the task as it travels: plain values are pickled five times faster than a class and an array."""
-        return self.number, self.epoch, self.batch, self.indices.tobytes(), self.fatal
-
-    @classmethod
-    def unpack(cls, number: int, epoch: int, batch: int, indices: bytes, fatal: dict[int, str] | None) -> Task:
-        """Return the task that was packed."""
-        return cls(number, epoch, batch, np.frombuffer(indices, np.int64), fatal)
+    salvage: Salvage | None = None
+    max_retries: int = 2
 
 
 @dataclass(frozen=True)
@@ -59,7 +50,7 @@ class Result:
         batch: what the collate function returned; None where there is an error.
         error: the exception that ended the task, with notes that say where it happened.
         seconds: spent in the pipeline.
-        bad: samples that could not be made and were left out or replaced.
+        bad: samples that could not be made and were skipped or replaced.
     """
 
     number: int
@@ -69,8 +60,29 @@ class Result:
     bad: tuple[BadSample, ...] = ()
 
 
+@dataclass(frozen=True)
+class WorkerStatistics:
+    """What some workers say of themselves.
+
+    Attributes:
+        kind: "serial", "thread", "process", "auto" while that is being found out, or the name of another kind.
+        count: how many there are.
+        choice: what "auto" has chosen, and from which numbers.
+        died: how many have ended by themselves since the start.
+    """
+
+    kind: str
+    count: int
+    choice: Choice | None = None
+    died: int = 0
+
+
 class Workers(Protocol):
-    """Some workers of one kind, started when made."""
+    """Some workers of one kind, started when made: `kind(pipeline, count)`.
+
+    `submit`, `next_result`, `resize` and `statistics` are called by one thread at a time; `close` may be called by
+    another one meanwhile, and then ends their waiting.
+    """
 
     def submit(self, task: Task) -> None:
         """Hand in one task; never waits for a worker to be free."""
@@ -82,6 +94,7 @@ class Workers(Protocol):
         Raises:
             WorkerTimeout: none came within `timeout` seconds (None: wait for ever).
             WorkerDied: a worker ended by itself.
+            WorkerError: the workers were closed.
         """
         ...
 
@@ -93,9 +106,16 @@ class Workers(Protocol):
         """Go on with another number of workers, at least 1; tasks that were handed in are done all the same."""
         ...
 
+    def statistics(self) -> WorkerStatistics:
+        """Return kind, number and health of the workers."""
+        ...
+
     def close(self) -> None:
         """End all workers and wait until they have; what was not taken is dropped. May be called again."""
         ...
+
+
+StartWorkers = Callable[[Pipeline, int], Workers]
 
 
 class TaskRunner:
@@ -116,39 +136,54 @@ class TaskRunner:
         if self._reads is not None:
             self._reads.expect(task.number, task.indices)
 
-    def run(self, task: Task, alloc: Allocator, worker: str, working_on: Callable[[int], None] | None = None) -> Result:
-        """Run an expected task and catch what it raises.
+    def run(
+        self,
+        task: Task,
+        alloc: Allocator,
+        worker: str,
+        working_on: Callable[[int], None] = lambda index: None,
+    ) -> Result:
+        """Run an expected task and catch whatever it raises.
 
         Args:
             task: what to make.
             alloc: where to write the batch.
             worker: name of who does it, for messages.
-            working_on: told the index of each sample of a task that has ended a worker before.
+            working_on: told the index of each sample of a task that is made one by one.
         """
         start = time.perf_counter()
         try:
-            careful = None if task.fatal is None or working_on is None else Careful(task.fatal, working_on)
-            batch, bad = self._pipeline.make(task.epoch, task.indices, alloc, self._samples(task), careful)
-        except Exception as error:
-            error.add_note(f"in batch {task.batch} of epoch {task.epoch}, {worker}")
+            batch, bad = self._make(task, alloc, working_on)
+        except BaseException as error:
+            # SystemExit and its like too: a thread that ended of them would leave the loader waiting for ever.
+            annotate(error, f"in batch {task.number} of epoch {task.epoch}, {worker}")
             return Result(task.number, error=error, seconds=time.perf_counter() - start)
         return Result(task.number, batch, seconds=time.perf_counter() - start, bad=tuple(bad))
 
-    def _samples(self, task: Task) -> list[Any] | None:
-        """Return the samples of the task if they were read ahead."""
-        if self._reads is None:
-            return None
+    def _make(self, task: Task, alloc: Allocator, working_on: Callable[[int], None]) -> tuple[Any, list[BadSample]]:
+        salvage = task.salvage
+        if salvage is not None and salvage.one_by_one:
+            if self._reads is not None:
+                self._reads.drop(task.number)
+            return make_from_the_good(self._pipeline, task.epoch, task.indices, alloc, salvage, working_on)
         try:
-            return self._reads.take(task.number)
+            samples = None if self._reads is None else self._reads.take(task.number)
+            return self._pipeline.run(task.epoch, task.indices, alloc, samples), []
         except Exception:
-            if self._pipeline.on_error == "raise":
+            if salvage is None:
                 raise
-            return None  # Whichever of them cannot be read is found when they are made one by one.
+            # Which sample is to blame is found when they are made one by one.
+            return make_from_the_good(self._pipeline, task.epoch, task.indices, alloc, salvage)
 
     def close(self) -> None:
         """End the reading threads."""
         if self._reads is not None:
             self._reads.close()
+
+
+def closed() -> WorkerError:
+    """Return the error for a thread that waits for a batch of workers that were closed meanwhile."""
+    return WorkerError("the loader was closed while a batch was being waited for")
 
 
 def timed_out(worker: str, doing: str) -> WorkerTimeout:

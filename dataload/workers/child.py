@@ -10,39 +10,84 @@ import signal
 import socket
 import sys
 import threading
+import traceback
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
-from dataload.errors import NotPicklable
+from dataload.errors import NotPicklable, annotate
+from dataload.samplers.base import Sampler
+from dataload.samples import leaves, where
 from dataload.transport import wire
 from dataload.transport.payload import receive_payload
-from dataload.transport.slots import Manifest, SlotWriter
-from dataload.workers import failures
+from dataload.transport.slots import SlotWriter
+from dataload.workers import failures, messages
 from dataload.workers.base import Result, Task, TaskRunner
 
-# In the place of a result's number: the pipeline could not be unpacked; and which sample a careful worker is at.
-SETUP_FAILED, WORKING_ON = -1, -2
 # At this signal a worker writes its Python stack to a file that the loader can read.
 SHOW_STACK = getattr(signal, "SIGUSR1", None)
 
 
-def _read_tasks(sock: socket.socket, tasks: queue.SimpleQueue[Any], runner: TaskRunner, slots: SlotWriter) -> None:
-    """Take tasks off the socket as they come.
+class _Desk:
+    """What the two threads of a worker share: the socket, the slots, and the tasks that have come in."""
 
-    A thread of its own does this, so that the loader can always send (it would wait for this process, while this
-    process waits for the loader to take a result) and so that the end of the loader is noticed in the middle of a
-    batch. Nothing is worth saving then, and a transform may hang, hence `_exit`.
-    """
-    try:
-        while True:
-            message, _ = wire.receive(sock)
-            packed, freed = pickle.loads(message)
-            task = Task.unpack(*packed)
-            slots.release(freed)
-            runner.expect(task)
-            tasks.put(task)
-    except (EOFError, OSError):
-        os._exit(0)
+    def __init__(self, sock: socket.socket, runner: TaskRunner) -> None:
+        self.sock = sock
+        self.runner = runner
+        self.slots = SlotWriter()
+        self.tasks: queue.SimpleQueue[Task] = queue.SimpleQueue()
+        self._spares: Sampler | None = None
+
+    def read_tasks(self) -> None:
+        """Take tasks off the socket as they come.
+
+        A thread of its own does this, so that the loader can always send (it would wait for this process, while this
+        process waits for the loader to take a result) and so that the end of the loader is noticed in the middle of a
+        batch. Nothing is worth saving then, and a transform may hang, hence `_exit`.
+        """
+        code = 0
+        try:
+            while True:
+                message, _ = wire.receive(self.sock)
+                self._take(messages.read_order(message))
+        except (EOFError, OSError):
+            pass
+        except BaseException:
+            # Without this thread no task would ever come again, and the loader would wait for ever.
+            traceback.print_exc()
+            code = 70
+        finally:
+            os._exit(code)
+
+    def _take(self, order: messages.Order) -> None:
+        if order.spares is not None:
+            self._spares = order.spares
+        task = order.task
+        if task.salvage is not None and order.replaces:
+            task = replace(task, salvage=replace(task.salvage, spares=self._spares))
+        self.slots.release(order.freed)
+        self.runner.expect(task)
+        self.tasks.put(task)
+
+    def answer(self, task: Task, worker: str) -> None:
+        """Make one batch, in a slot, and say where it is."""
+
+        def working_on(index: int) -> None:
+            wire.send(self.sock, messages.write_header(messages.WorkingOn(index)))
+
+        alloc = self.slots.allocator()
+        result = self.runner.run(task, alloc, worker, working_on)
+        body, buffers = _encode(result, task, worker)
+        try:
+            manifest, descriptors = self.slots.finish(alloc, buffers)
+        except Exception as error:  # no memory or descriptor is left for arrays that were not in a slot yet
+            annotate(error, f"in batch {task.number} of epoch {task.epoch}, {worker}, making shared memory for it")
+            body, _ = messages.write_body(messages.Body(None, failures.pack(error)))
+            manifest, descriptors = self.slots.finish(alloc, [])
+        wire.send(self.sock, messages.write_header(messages.Made(task.number, result.seconds, manifest)), body)
+        wire.send_descriptors(self.sock, descriptors)
+        for descriptor in descriptors:
+            os.close(descriptor)
 
 
 def _encode(result: Result, task: Task, worker: str) -> tuple[bytes, list[memoryview]]:
@@ -50,46 +95,24 @@ def _encode(result: Result, task: Task, worker: str) -> tuple[bytes, list[memory
     error = result.error
     if error is None:
         try:
-            return wire.dump((result.batch, None, result.bad))
+            return messages.write_body(messages.Body(result.batch, None, result.bad))
         except Exception as reason:
             error = NotPicklable(
                 f"a batch cannot be sent from a worker process: {_unpicklable(result.batch) or reason}. Use "
                 "worker='thread', or return arrays, numbers and text"
             )
-            error.add_note(f"in batch {task.batch} of epoch {task.epoch}, {worker}")
-    return wire.dump((None, failures.pack(error), ()))
-
-
-def _answer(sock: socket.socket, task: Task, runner: TaskRunner, slots: SlotWriter, worker: str) -> None:
-    """Make one batch, in a slot, and say where it is."""
-
-    def working_on(index: int) -> None:
-        wire.send(sock, pickle.dumps((WORKING_ON, 0.0, index)))
-
-    alloc = slots.allocator()
-    result = runner.run(task, alloc, worker, working_on)
-    body, buffers = _encode(result, task, worker)
-    try:
-        manifest, descriptors = slots.finish(alloc, buffers)
-    except Exception as error:  # no memory or descriptor is left for arrays that were not in a slot yet
-        error.add_note(f"in batch {task.batch} of epoch {task.epoch}, {worker}, making shared memory for it")
-        body, _ = wire.dump((None, failures.pack(error), ()))
-        manifest, descriptors = slots.finish(alloc, [])
-    wire.send(sock, pickle.dumps((task.number, result.seconds, *manifest)), body)
-    wire.send_descriptors(sock, descriptors)
-    for descriptor in descriptors:
-        os.close(descriptor)
+            annotate(error, f"in batch {task.number} of epoch {task.epoch}, {worker}")
+    return messages.write_body(messages.Body(None, failures.pack(error)))
 
 
 def _unpicklable(batch: Any) -> str | None:
     """Find the field that cannot be pickled, for the message."""
-    fields = batch.items() if isinstance(batch, dict) else enumerate(batch) if isinstance(batch, tuple | list) else ()
-    for name, value in fields:
+    for path, value in leaves(batch, is_leaf=lambda value: isinstance(value, list)):
         try:
             wire.dump(value)
         except Exception as error:
             inner = value[0] if isinstance(value, list) and value else value
-            return f"field {name!r} holds {type(inner).__name__} objects ({error})"
+            return f"{where(path)} holds {type(inner).__name__} objects ({error})"
     return None
 
 
@@ -98,17 +121,25 @@ def serve(sock: socket.socket, number: int) -> None:
     worker = f"process worker {number} (pid {os.getpid()})"
     data, buffers = receive_payload(sock)
     try:
-        runner = TaskRunner(pickle.loads(data, buffers=buffers))
-    except Exception as error:
-        error.add_note(f"while {worker} was unpacking the source and transforms")
-        body, _ = wire.dump((None, failures.pack(error), ()))
-        wire.send(sock, pickle.dumps((SETUP_FAILED, 0.0, *Manifest([], [], []))), body)
+        desk = _Desk(sock, TaskRunner(pickle.loads(data, buffers=buffers)))
+    except BaseException as error:
+        annotate(error, f"while {worker} was unpacking the source and transforms")
+        body, _ = messages.write_body(messages.Body(None, failures.pack(error)))
+        wire.send(sock, messages.write_header(messages.SetupFailed()), body)
         return
-    slots = SlotWriter()
-    tasks: queue.SimpleQueue[Task] = queue.SimpleQueue()
-    threading.Thread(target=_read_tasks, args=(sock, tasks, runner, slots), daemon=True).start()
+    wire.send(sock, messages.write_header(messages.Started()))
+    threading.Thread(target=desk.read_tasks, daemon=True).start()
     while True:
-        _answer(sock, tasks.get(), runner, slots, worker)
+        desk.answer(desk.tasks.get(), worker)
+
+
+def _forget_in_forks(sock: socket.socket, lifeline: int | None) -> None:
+    """Keep what a transform starts from inheriting the socket: the loader would not notice when this process ends."""
+    sock.set_inheritable(False)
+    if lifeline is not None:
+        os.set_inheritable(lifeline, False)
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=sock.close)
 
 
 def _inherited(descriptor: int | None) -> socket.socket:
@@ -149,6 +180,7 @@ def main(number: int, descriptor: int | None = None, lifeline: int | None = None
     if stack is not None and SHOW_STACK is not None:
         faulthandler.register(SHOW_STACK, file=stack, all_threads=False)
     with _inherited(descriptor) as sock, suppress(OSError, EOFError):  # These say that the loader is gone.
+        _forget_in_forks(sock, lifeline)
         serve(sock, number)
     sys.stdout.flush()
     sys.stderr.flush()

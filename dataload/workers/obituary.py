@@ -28,20 +28,21 @@ def cause_of_death(code: int) -> tuple[str, str]:
     return f"was ended by {name}", _CAUSES.get(name, "another program sent the signal")
 
 
-def obituary(worker: str, code: int, task: Task | None, tries: int) -> str:
+def obituary(worker: str, code: int, started: bool, task: Task | None, tries: int) -> str:
     """Return the message of a `WorkerDied`.
 
     Args:
         worker: name and pid.
         code: its exit code.
+        started: whether it was ever ready for work.
         task: what it was doing; None for nothing.
         tries: how many workers have died of it.
     """
     end, cause = cause_of_death(code)
-    doing = "while it had nothing to do"
+    doing = "while it had nothing to do" if started else "before it was ready for work"
     if task is not None:
         shown = f"{task.indices[:8].tolist()}{'...' if len(task.indices) > 8 else ''}"
-        doing = f"while making batch {task.batch} of epoch {task.epoch} (samples {shown})"
+        doing = f"while making batch {task.number} of epoch {task.epoch} (samples {shown})"
     return (
         f"{worker} {end} {doing}, in each of {tries} tries. Likely cause: {cause}. num_workers=0 shows what happens in "
         "this process; on_error='skip' leaves out samples that end a worker"

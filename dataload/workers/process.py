@@ -13,14 +13,13 @@ import time
 from dataclasses import replace
 from typing import Any
 
-from dataload.errors import NotPicklable, WorkerDied
+from dataload.errors import NotPicklable, WorkerDied, WorkerNeverStarted
 from dataload.pipeline import Pipeline
 from dataload.transport import wire
 from dataload.transport.payload import Payload
-from dataload.workers.base import Result, Task, timed_out
-from dataload.workers.child import SETUP_FAILED
+from dataload.workers.base import Result, Task, WorkerStatistics, closed, timed_out
 from dataload.workers.obituary import cause_of_death, obituary
-from dataload.workers.remote import Ended, Event, RemoteWorker, end_all
+from dataload.workers.remote import Closed, Ended, Event, RemoteWorker, end_all
 
 
 class ProcessWorkers:
@@ -29,14 +28,17 @@ class ProcessWorkers:
     Args:
         pipeline: makes the batches.
         count: of the processes.
-        max_retries: how often a batch that was in the making when its worker died is tried again: a worker that the
-            kernel killed for the memory of another program deserves another try, a file that crashes a decoder would
-            crash it for ever.
+
+    A batch that was in the making when its worker died is tried again, as often as its task allows: a worker that the
+    kernel killed for the memory of another program deserves another try, a file that crashes a decoder would crash it
+    for ever.
     """
 
-    def __init__(self, pipeline: Pipeline, count: int, max_retries: int) -> None:
-        self._on_error = pipeline.on_error
-        self._max_retries = max_retries
+    def __init__(self, pipeline: Pipeline, count: int) -> None:
+        # Of the task submitted last: how many workers may die one after the other while they have nothing to do.
+        self._max_retries = 0
+        self._died = 0
+        self._closed = False
         self._payload = _pack_pipeline(pipeline)
         self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
         self._workers: list[RemoteWorker] = []
@@ -53,11 +55,17 @@ class ProcessWorkers:
     def _start(self, number: int) -> RemoteWorker:
         worker = RemoteWorker(number, self._payload, self._events)
         self._workers.append(worker)
+        if self._closed:  # by another thread, which has not seen this worker
+            self._dismiss(worker)
+            raise closed()
         return worker
 
     def submit(self, task: Task) -> None:
         """Send the task to the worker with the least to do."""
-        staying = (worker for worker in self._workers if not worker.leaving)
+        staying = [worker for worker in self._workers if not worker.leaving]
+        if not staying:
+            raise closed()
+        self._max_retries = task.max_retries
         min(staying, key=lambda worker: len(worker.tasks)).send(task)
 
     def next_result(self, timeout: float | None) -> Result:
@@ -68,6 +76,9 @@ class ProcessWorkers:
                 event = self._events.get(timeout=None if deadline is None else max(deadline - time.monotonic(), 0))
             except queue.Empty:
                 raise self._timed_out() from None
+            if isinstance(event, Closed):
+                self._events.put(event)
+                raise closed()
             worker = event.worker
             if isinstance(event, Ended):
                 if event.error is not None:
@@ -77,8 +88,6 @@ class ProcessWorkers:
                     self._replace(worker)
                 continue
             result = event.result
-            if result.number == SETUP_FAILED and result.error is not None:
-                raise result.error
             del worker.tasks[result.number]
             self._deaths.pop(result.number, None)
             self._idle_deaths = 0
@@ -101,15 +110,17 @@ class ProcessWorkers:
     def _replace(self, dead: RemoteWorker) -> None:
         """Start another process in place of a dead one and send it the same tasks, if they deserve it."""
         self._dismiss(dead)
+        self._died += 1
         tasks = list(dead.tasks.values())
-        if not tasks:
+        if not tasks or not dead.started:
             self._idle_deaths += 1
             if self._idle_deaths > self._max_retries:
-                raise WorkerDied(obituary(str(dead), dead.exit_code, None, self._idle_deaths))
+                died = WorkerDied if dead.started else WorkerNeverStarted
+                raise died(obituary(str(dead), dead.exit_code, dead.started, None, self._idle_deaths))
         else:
             number = tasks[0].number
             self._deaths[number] = self._deaths.get(number, 0) + 1
-            if self._deaths[number] > self._max_retries:
+            if self._deaths[number] > tasks[0].max_retries:
                 tasks[0] = self._without_the_culprit(dead, tasks[0])
         worker = self._start(dead.number)
         for task in tasks:
@@ -123,17 +134,19 @@ class ProcessWorkers:
         Raises:
             WorkerDied: bad samples are not to be left out, or it was none of the samples.
         """
-        known = self._on_error != "raise" and (task.fatal is None or dead.working_on is not None)
-        if not known:
-            raise WorkerDied(obituary(str(dead), dead.exit_code, task, self._deaths[task.number]))
-        if task.fatal is None or dead.working_on is None:
-            return replace(task, fatal={})
+        salvage, culprit = task.salvage, dead.working_on
+        if salvage is None or (salvage.one_by_one and culprit is None):
+            raise WorkerDied(obituary(str(dead), dead.exit_code, True, task, self._deaths[task.number]))
+        if not salvage.one_by_one or culprit is None:
+            return replace(task, salvage=replace(salvage, one_by_one=True))
         end, cause = cause_of_death(dead.exit_code)
-        return replace(task, fatal={**task.fatal, dead.working_on: f"the worker that made it {end}: {cause}"})
+        fatal = {**salvage.fatal, culprit: f"the worker that made it {end}: {cause}"}
+        return replace(task, salvage=replace(salvage, fatal=fatal))
 
     def _dismiss(self, worker: RemoteWorker) -> None:
-        self._workers.remove(worker)
-        end_all([worker])
+        if worker in self._workers:
+            self._workers.remove(worker)
+            end_all([worker])
 
     def resize(self, count: int) -> None:
         """Start processes, or let some end when they have done what they were sent."""
@@ -145,11 +158,18 @@ class ProcessWorkers:
         for number in range(len(staying), count):
             self._start(number)
 
+    def statistics(self) -> WorkerStatistics:
+        """Return how many processes there are, and how many have died."""
+        count = sum(not worker.leaving for worker in self._workers)
+        return WorkerStatistics("process", count, died=self._died)
+
     def close(self) -> None:
         """End all processes and wait until they have."""
         if os.getpid() != self._process:
             return  # This is a fork; the processes belong to the one that it was forked from.
+        self._closed = True
         workers, self._workers = self._workers, []
+        self._events.put(Closed())
         try:
             end_all(workers)
         finally:
@@ -161,7 +181,7 @@ def _pack_pipeline(pipeline: Pipeline) -> Payload:
         packed = wire.dump_by_value(pipeline)
     except Exception as error:
         parts = {"the source": pipeline.source, "collate_fn": pipeline.collate}
-        parts |= {f"transform {step}": step.transform for step in pipeline.steps}
+        parts |= {f"transform {stage}": stage.transform for stage in pipeline.stages}
         culprit = next((name for name, part in parts.items() if not _travels(part)), "the pipeline")
         raise NotPicklable(
             f"{culprit} cannot be sent to a worker process ({type(error).__name__}: {error}). Use worker='thread', or "

@@ -8,7 +8,6 @@ what it received is decided by the thread that calls `ProcessWorkers`.
 from __future__ import annotations
 
 import os
-import pickle
 import queue
 import socket
 import subprocess
@@ -20,12 +19,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
+from dataload.errors import annotate
+from dataload.samplers.base import Sampler
 from dataload.transport import wire
 from dataload.transport.payload import Payload
-from dataload.transport.slots import Manifest, SlotReader
-from dataload.workers import failures
+from dataload.transport.slots import SlotReader
+from dataload.workers import failures, messages
 from dataload.workers.base import Result, Task
-from dataload.workers.child import WORKING_ON
 from dataload.workers.spawn import spawn
 
 # A process exits by itself when it notices that its socket is closed; native code that keeps the GIL does not notice.
@@ -46,14 +46,20 @@ class Ended:
 
     Attributes:
         worker: the one.
-        error: why this process cannot go on receiving; None where the worker closed its end.
+        error: why this process cannot go on receiving, or why the worker cannot begin; None where the worker closed
+            its end.
     """
 
     worker: RemoteWorker
-    error: Exception | None = None
+    error: BaseException | None = None
 
 
-Event = Received | Ended
+@dataclass(frozen=True)
+class Closed:
+    """All workers are being closed: nothing more will come."""
+
+
+Event = Received | Ended | Closed
 
 
 class RemoteWorker:
@@ -66,6 +72,7 @@ class RemoteWorker:
 
     Attributes:
         working_on: the sample that a careful worker has said that it is at.
+        started: whether the process was ever ready for tasks.
         leaving: whether it gets no further tasks and ends when it has none left.
     """
 
@@ -76,7 +83,9 @@ class RemoteWorker:
         self.tasks: OrderedDict[int, Task] = OrderedDict()
         self.slots = SlotReader()
         self.working_on: int | None = None
+        self.started = False
         self.leaving = False
+        self._spares: Sampler | None = None
         _all.add(self)
         with self._or_hang_up():
             payload.send(self._sock)
@@ -100,10 +109,14 @@ class RemoteWorker:
         return code
 
     def send(self, task: Task) -> None:
-        """Send a task, and the slots that are free again."""
+        """Send a task, the slots that are free again, and the spares of its epoch where this worker lacks them."""
         self.tasks[task.number] = task
+        spares = None if task.salvage is None else task.salvage.spares
+        new = spares if spares is not self._spares else None
         with self._or_hang_up():
-            wire.send(self._sock, pickle.dumps((task.pack(), self.slots.freed())))
+            order = messages.Order(task, self.slots.freed(), spares is not None, new)
+            wire.send(self._sock, messages.write_order(order))
+            self._spares = spares if spares is not None else self._spares
 
     @contextmanager
     def _or_hang_up(self) -> Iterator[None]:
@@ -120,28 +133,36 @@ class RemoteWorker:
     def _receive_all(self, events: queue.SimpleQueue[Event]) -> None:
         try:
             while True:
-                result = self._receive()
-                if result is not None:
-                    events.put(Received(self, result))
+                event = self._receive()
+                if event is not None:
+                    events.put(event)
                 # While this thread waits for the next result it must not keep the last batch in memory.
-                del result
+                del event
         except EOFError:
             events.put(Ended(self))
-        except Exception as error:
-            error.add_note(f"while receiving a batch from {self}")
+        except BaseException as error:
+            annotate(error, f"while receiving a batch from {self}")
             events.put(Ended(self, error))
 
-    def _receive(self) -> Result | None:
+    def _receive(self) -> Event | None:
         header, body = wire.receive(self._sock)
-        number, seconds, *fields = pickle.loads(header)
-        if number == WORKING_ON:
-            [self.working_on] = fields
+        message = messages.read_header(header)
+        if isinstance(message, messages.WorkingOn):
+            self.working_on = message.sample
             return None
-        manifest = Manifest(*fields)
+        if isinstance(message, messages.Started):
+            self.started = True
+            return None
+        if isinstance(message, messages.SetupFailed):
+            failure = messages.read_body(body, []).failure
+            assert failure is not None
+            return Ended(self, failures.unpack(failure))
+        manifest = message.manifest
         descriptors = wire.receive_descriptors(self._sock, sum(name is None for *_, name in manifest.made))
         self.slots.update(manifest, descriptors)
-        batch, failure, bad = pickle.loads(body, buffers=self.slots.buffers(manifest))
-        return Result(number, batch, None if failure is None else failures.unpack(failure), seconds, bad)
+        batch, failure, bad = messages.read_body(body, self.slots.buffers(manifest))
+        error = None if failure is None else failures.unpack(failure)
+        return Received(self, Result(message.number, batch, error, message.seconds, bad))
 
     def doing(self) -> str:
         """Return what the process is at now, for messages: its Python stack, if it can be had."""

@@ -6,13 +6,13 @@ from collections import deque
 
 from dataload.memory import Recycler
 from dataload.pipeline import Pipeline
-from dataload.workers.base import Result, Task, TaskRunner
+from dataload.workers.base import Result, Task, TaskRunner, WorkerStatistics, closed
 
 
 class SerialWorkers:
     """Makes each batch when it is asked for."""
 
-    def __init__(self, pipeline: Pipeline) -> None:
+    def __init__(self, pipeline: Pipeline, count: int = 0) -> None:
         self._runner = TaskRunner(pipeline)
         self._tasks: deque[Task] = deque()
         # A batch is usually kept until the next one is there, and by some for one more.
@@ -25,7 +25,11 @@ class SerialWorkers:
 
     def next_result(self, timeout: float | None) -> Result:
         """Run the oldest task. `timeout` has no effect: there is nobody else to interrupt the work."""
-        return self._runner.run(self._tasks.popleft(), self._memory.allocator(), "no workers")
+        try:
+            task = self._tasks.popleft()
+        except IndexError:
+            raise closed() from None
+        return self._runner.run(task, self._memory.allocator(), "no workers")
 
     def ready(self) -> int:
         """Return 0: a batch is made when it is asked for."""
@@ -33,6 +37,10 @@ class SerialWorkers:
 
     def resize(self, count: int) -> None:
         """Do nothing: there is one thread, the caller's."""
+
+    def statistics(self) -> WorkerStatistics:
+        """Return that there are none."""
+        return WorkerStatistics("serial", 0)
 
     def close(self) -> None:
         """Forget the tasks."""

@@ -20,6 +20,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from dataload.errors import annotate
 from dataload.workers.child import SHOW_STACK
 
 _BOOTSTRAP = """\
@@ -117,8 +118,9 @@ def spawn(number: int) -> Spawned:
     try:
         return _spawn_windows(number) if sys.platform == "win32" else _spawn_posix(number)
     except OSError as error:
-        error.add_note(
-            f"while starting worker process {number}: fewer workers need fewer descriptors (ulimit -n) and less memory"
+        annotate(
+            error,
+            f"while starting worker process {number}: fewer workers need fewer descriptors (ulimit -n) and less memory",
         )
         raise
 

@@ -1,4 +1,4 @@
-"""Worker threads: for work that lets go of the GIL (decoding, FFTs, large numpy calls). Nothing is copied."""
+"""Worker threads: for work that releases the GIL (decoding, FFTs, large numpy calls). Nothing is copied."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import warnings
 
 from dataload.memory import Recycler
 from dataload.pipeline import Pipeline
-from dataload.workers.base import Result, Task, TaskRunner, timed_out
+from dataload.workers.base import Result, Task, TaskRunner, WorkerStatistics, closed, timed_out
 
 # A batch in the making cannot be interrupted; closing waits this long for all of them, then leaves their threads
 # behind, which end with their batches.
@@ -25,7 +25,8 @@ class ThreadWorkers:
     def __init__(self, pipeline: Pipeline, count: int) -> None:
         # None in the queue ends the thread that takes it.
         self._tasks: queue.SimpleQueue[Task | None] = queue.SimpleQueue()
-        self._results: queue.SimpleQueue[Result] = queue.SimpleQueue()
+        # None in this queue wakes a thread that waits for a result when the workers are closed.
+        self._results: queue.SimpleQueue[Result | None] = queue.SimpleQueue()
         self._closed = threading.Event()
         self._memory = Recycler(keep=4 * count)
         self._runner = TaskRunner(pipeline, count)
@@ -58,9 +59,13 @@ class ThreadWorkers:
     def next_result(self, timeout: float | None) -> Result:
         """Wait for any result."""
         try:
-            return self._results.get(timeout=timeout)
+            result = self._results.get(timeout=timeout)
         except queue.Empty:
             raise self._timed_out() from None
+        if result is None:
+            self._results.put(None)
+            raise closed()
+        return result
 
     def ready(self) -> int:
         """Return how many results wait to be taken."""
@@ -87,11 +92,16 @@ class ThreadWorkers:
             self._threads.append(thread)
         self._count = count
 
+    def statistics(self) -> WorkerStatistics:
+        """Return how many threads there are."""
+        return WorkerStatistics("thread", self._count)
+
     def close(self) -> None:
         """Drop the tasks not begun, and wait for the threads to end."""
         if os.getpid() != self._process:
             return  # This is a fork, which has no threads.
         self._closed.set()
+        self._results.put(None)
         for _ in self._threads:
             self._tasks.put(None)
         self._runner.close()

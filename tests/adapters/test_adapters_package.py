@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 
 from dataload import Loader
-from dataload.adapters.messages import missing_extra, where
+from dataload.adapters.messages import missing_extra
 from dataload.errors import MissingExtra
+from dataload.samples import where
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -40,7 +41,7 @@ def test_the_package_refuses_the_name_of_its_folder():
 
 def test_the_package_imports_no_framework():
     ended = run(
-        "import sys, dataload.adapters, dataload.adapters.batch_spec\n"
+        "import sys, dataload.adapters, dataload.adapters.element_spec\n"
         "import dataload.adapters.passes, dataload.adapters.chain_steps, dataload.adapters.tensorboard\n"
         "assert not {'torch', 'tensorflow', 'keras', 'jax'} & set(sys.modules)"
     )

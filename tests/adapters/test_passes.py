@@ -116,11 +116,11 @@ def test_workers_live_on_when_nobody_asks_for_more_than_the_last_batch(ahead, wo
         passes = Passes(loader, same, ahead=ahead)
         kept = [passes.start()]
         assert labels(islice(kept[-1], 4)) == FIRST
-        workers = loader._workers
+        workers = loader.crew.workers
         passes.set_epoch(1)
         kept.append(passes.start())
         assert labels(islice(kept[-1], 4)) == SECOND
-        assert loader._workers is workers is not None
+        assert loader.crew.workers is workers is not None
         assert labels(passes.start()) == THIRD
 
 

@@ -61,12 +61,16 @@ def test_what_cannot_travel_to_a_process_stays_on_threads():
 def test_a_choice_holds_for_the_following_epochs():
     loader = Loader(ArraySource(np.arange(600)), transforms=waiting, batch_size=8, num_workers=2)
     assert "2 auto workers" in repr(loader)
-    list(loader)
-    assert loader.stats.choice is not None and "2 thread workers" in repr(loader)
+    for _ in range(20):  # on a busy machine more than one kind is tried, for longer than an epoch
+        list(loader)
+        if loader.stats.choice is not None:
+            break
+    kind = loader.stats.choice.worker
+    assert f"2 {kind} workers" in repr(loader)
     for _batch in loader:
         break
     list(loader)
-    assert loader.stats.worker == "thread"
+    assert loader.stats.worker == kind
     loader.close()
 
 
@@ -78,7 +82,7 @@ def test_the_number_of_workers_changes_in_the_middle_of_an_epoch_and_no_batch_do
             for i, batch in enumerate(loader):
                 got.append(batch)
                 if i in (3, 9, 15):
-                    loader._workers.resize(counts[i // 6])
+                    loader.crew.workers.resize(counts[i // 6])
             assert conformance.equal(got, epoch(0, 60, batch_size=2))
             assert conformance.equal(list(loader), epoch(1, 60, batch_size=2))
 
@@ -104,7 +108,7 @@ def feed(tuner, rate, waited, intervals=1):
 
 def test_workers_are_added_while_the_loop_waits_and_they_help():
     tuner = Tuner(start=1)
-    tuner._most = 8
+    tuner._max = 8
     assert feed(tuner, rate=lambda n: 1000 * min(n, 3), waited=lambda n: 0.5, intervals=10) == 3
     assert max(interval.num_workers for interval in tuner.history) == 4
 

@@ -1,13 +1,12 @@
 """What every batch of a loader looks like: its structure, and the shape and dtype of each array in it.
 
 Frameworks that build a graph must know this before the first batch. It is found by making the first batch and asking
-the collate function which axes vary, so it does not depend on how long the samples in that batch happen to be. Apart
-from the frameworks, because nothing here needs one.
+the collate function which axes vary, so it does not depend on how long the samples in that batch happen to be.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
@@ -16,13 +15,23 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dataload.adapters.messages import Path, where
 from dataload.batching import SizedBatches
-from dataload.collate import pad, stack
+from dataload.collate import Pad, Stack
 from dataload.errors import CollateError, ConfigError
 from dataload.loader import Loader
 from dataload.samplers.base import IndexArray
-from dataload.samples import Field, field_names, get_field, is_namedtuple, is_record
+from dataload.samples import (
+    Field,
+    Path,
+    field_names,
+    get_field,
+    is_container,
+    leaves,
+    map_fields,
+    map_leaves,
+    rebuild_as_tree,
+    where,
+)
 
 Shape = tuple[int | None, ...]
 
@@ -53,18 +62,19 @@ def find_spec(loader: Loader) -> Any:
         CollateError: the batches hold something else than numbers and strings, or differ in structure or dtype.
     """
     epoch = loader.state_dict()["epoch"]
-    fields = _padded_fields(loader.pipeline.collate)
-    chosen = list(_some_batches(loader, epoch, just_first=fields is not None))
+    collate = loader.pipeline.collate
+    layout = collate if isinstance(collate, Stack | Pad) else None
+    chosen = list(_some_batches(loader, epoch, just_first=layout is not None))
     if not chosen:
         raise ConfigError(f"{loader!r} has no batches, so what they look like cannot be found: pass element_spec=")
     batches = [loader.pipeline.run(epoch, indices) for indices in chosen]
-    probes = [dict(_arrays(batch, ())) for batch in batches]
+    probes = [{path: _as_array(leaf, path) for path, leaf in leaves(batch, is_leaf=_is_column)} for batch in batches]
     sizes = [len(indices) for indices in chosen]
     # With drop_last all batches have one size; else the last one is smaller, and so is the first after a resume.
     full = loader.drop_last and loader.batch_size is not None
     shape_of: Callable[[Path], Shape | None]
-    if fields is not None:
-        shape_of = partial(_collated_shape, batches[0], probes[0], fields, None if not full else loader.batch_size)
+    if layout is not None:
+        shape_of = partial(_collated_shape, batches[0], probes[0], layout, None if not full else loader.batch_size)
     else:
         shape_of = partial(_common_shape, probes, sizes, full)
     return map_arrays(batches[0], lambda array, path: Leaf(path, shape_of(path), array.dtype))
@@ -84,31 +94,22 @@ def conform(batch: Any, spec: Any, path: Path = ()) -> Any:
         _check_leaf(array, spec)
         return array
     names = field_names(spec)
-    found = _children(batch)
-    if found is None or {name for name, _ in found} != set(names):
-        has = type(batch).__name__ if found is None else f"the fields {[name for name, _ in found]}"
+    found = field_names(batch) if is_container(batch) and not _is_column(batch) else None
+    if found is None or set(found) != set(names):
+        has = type(batch).__name__ if found is None else f"the fields {found}"
         raise CollateError(f"{where(path)} has {has}, where element_spec has the fields {names}: {_ADVICE}")
-    values = dict(found)
-    return map_fields(spec, lambda name, child: conform(values[name], child, (*path, name)))
+    return map_fields(spec, lambda name, child: conform(get_field(batch, name), child, (*path, name)), rebuild_as_tree)
 
 
-def map_arrays(batch: Any, change: Callable[[NDArray[Any], Path], Any], path: Path = ()) -> Any:
+def map_arrays(batch: Any, change: Callable[[NDArray[Any], Path], Any]) -> Any:
     """Return the batch in containers that frameworks know, with change(array, path) for each array in it.
 
     Raises:
         CollateError: it holds something else than numbers and strings; the message names the field.
     """
-    if _children(batch) is None:
-        return change(_as_array(batch, path), path)
-    return map_fields(batch, lambda name, child: map_arrays(child, change, (*path, name)))
-
-
-def map_fields(container: Any, change: Callable[[Field, Any], Any]) -> Any:
-    """Return change(name, child) for each field, in a container that frameworks know: a (named) tuple or a dict."""
-    children = {name: change(name, get_field(container, name)) for name in field_names(container)}
-    if is_namedtuple(container):
-        return type(container)(*children.values())
-    return tuple(children.values()) if isinstance(container, tuple | list) else children
+    return map_leaves(
+        batch, lambda leaf, path: change(_as_array(leaf, path), path), is_leaf=_is_column, rebuild=rebuild_as_tree
+    )
 
 
 _ADVICE = "let collate_fn return the same structure, dtypes and number of axes for any samples, or pass element_spec="
@@ -136,30 +137,6 @@ def _dtype_name(dtype: np.dtype[Any]) -> str:
     return "string" if dtype.kind == "O" else str(dtype)
 
 
-def is_pad(collate: Callable[..., Any]) -> bool:
-    """Return whether a collate function is `pad`, with or without options, so that lengths stand beside arrays."""
-    return _without_options(collate)[0] is pad
-
-
-def _without_options(collate: Callable[..., Any]) -> tuple[Callable[..., Any], dict[str, Any]]:
-    options: dict[str, Any] = {}
-    while isinstance(collate, partial) and not collate.args:
-        options = {**collate.keywords, **options}
-        collate = collate.func
-    return collate, options
-
-
-def _padded_fields(collate: Callable[..., Any]) -> Callable[[Field | None], bool] | None:
-    """Return which fields of a sample a built-in collate function pads; None for any other function."""
-    collate, options = _without_options(collate)
-    if collate is stack:
-        return lambda field: False
-    if collate is pad:
-        fields: Collection[Field] | None = options.get("fields")
-        return lambda field: fields is None or field in fields
-    return None
-
-
 def _some_batches(loader: Loader, epoch: int, *, just_first: bool) -> Iterator[IndexArray]:
     """Yield the indices of the first batch, or of the first, the second and the last one."""
     plan = loader.plan
@@ -177,25 +154,25 @@ def _some_batches(loader: Loader, epoch: int, *, just_first: bool) -> Iterator[I
 def _collated_shape(
     batch: Any,
     arrays: dict[Path, NDArray[Any]],
-    padded: Callable[[Field | None], bool],
+    layout: Stack | Pad,
     size: int | None,
     path: Path,
 ) -> Shape:
     """Return the shape of an array made by `stack` or `pad`: which axes vary is known from the function alone."""
     shape = arrays[path].shape
-    field = _sample_field(batch, padded, path[0]) if path else None
+    field = _sample_field(batch, layout, path[0]) if path else None
     # The lengths beside a padded array have one axis, so they come out right as well.
-    return (size, *((None, *shape[2:]) if len(shape) > 1 and padded(field) else shape[1:]))
+    return (size, *((None, *shape[2:]) if len(shape) > 1 and layout.pads(field) else shape[1:]))
 
 
-def _sample_field(batch: Any, padded: Callable[[Field | None], bool], field: Field) -> Field:
+def _sample_field(batch: Any, layout: Stack | Pad, field: Field) -> Field:
     """Return what the sample calls a field of the batch: in a tuple each padded array is followed by its lengths."""
     if not isinstance(field, int) or not isinstance(batch, tuple | list):
         return field
     position = at = 0
     while True:
         value = batch[at]
-        width = 2 if padded(position) and isinstance(value, np.ndarray) and value.ndim > 1 else 1
+        width = 2 if layout.pads(position) and isinstance(value, np.ndarray) and value.ndim > 1 else 1
         if field < at + width:
             return position
         position, at = position + 1, at + width
@@ -221,27 +198,13 @@ def _common_shape(probes: list[dict[Path, NDArray[Any]]], sizes: list[int], full
     return tuple(shape)
 
 
-def _children(value: Any) -> list[tuple[Field, Any]] | None:
-    """Return the fields of a container; None for what is one array, a list of strings or numbers included."""
-    if isinstance(value, list):
-        first = value[0] if value else None
-        nested = isinstance(first, np.ndarray | list) or (
-            hasattr(first, "__array__") and not isinstance(first, np.generic)
-        )
-        if not nested and _children(first) is None:
-            return None
-    if isinstance(value, dict | tuple | list) or is_record(value):
-        return [(name, get_field(value, name)) for name in field_names(value)]
-    return None
-
-
-def _arrays(value: Any, path: Path) -> Iterator[tuple[Path, NDArray[Any]]]:
-    children = _children(value)
-    if children is None:
-        yield path, _as_array(value, path)
-    else:
-        for name, child in children:
-            yield from _arrays(child, (*path, name))
+def _is_column(value: Any) -> bool:
+    """Tell whether a list is one array, of strings or numbers, and not a container of arrays."""
+    if not isinstance(value, list):
+        return False
+    first = value[0] if value else None
+    nested = isinstance(first, np.ndarray | list) or (hasattr(first, "__array__") and not isinstance(first, np.generic))
+    return not nested and not is_container(first)
 
 
 def _as_array(value: Any, path: Path) -> NDArray[Any]:

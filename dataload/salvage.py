@@ -1,29 +1,25 @@
-"""Batches with samples that cannot be made: left out, or replaced by others.
+"""Batches with samples that cannot be made: skipped, or replaced by others.
 
-Apart from the pipeline, which makes whole batches and knows of no exceptions: this is what happens after it has failed,
-when the batch is made again, sample by sample.
+The policy stands above the pipeline: after a batch has failed as a whole, it is made again sample by sample.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from dataload.errors import BadSamples
 from dataload.keys import mix
 from dataload.memory import Allocator
-from dataload.samplers.base import IndexArray
-from dataload.samplers.sequential import SequentialSampler
+from dataload.pipeline import Pipeline
+from dataload.samplers.base import IndexArray, Sampler
 from dataload.sources.base import describe
-
-if TYPE_CHECKING:
-    from dataload.pipeline import Pipeline
 
 OnError = Literal["raise", "skip", "replace"]
 
-# So many others are tried in the place of a bad sample. Where all of them are bad there is something else wrong.
-_MOST_TRIES = 8
+# How many replacements are tried for one bad sample. Where all of them are bad there is something else wrong.
+_MAX_TRIES = 8
 
 
 @dataclass(frozen=True)
@@ -56,34 +52,42 @@ class Empty:
 EMPTY = Empty()
 
 
+@dataclass(frozen=True)
+class Salvage:
+    """What becomes of the samples of a batch that cannot be made.
+
+    Attributes:
+        spares: the samples of this epoch, of which replacements are drawn; None leaves bad samples out.
+        one_by_one: whether the batch is not tried as a whole, because that has ended its worker.
+        fatal: samples known to end a worker, and how it ended: they are not tried.
+    """
+
+    spares: Sampler | None = None
+    one_by_one: bool = False
+    fatal: dict[int, str] = field(default_factory=dict)
+
+
 def _nothing(index: int) -> None:
     pass
 
 
-@dataclass(frozen=True)
-class Careful:
-    """What to look out for where making a batch has ended the process that made it.
-
-    Attributes:
-        fatal: samples known to do that, and how it ended: they are not tried.
-        working_on: told the index of each sample before it is tried.
-    """
-
-    fatal: Mapping[int, str] = field(default_factory=dict)
-    working_on: Callable[[int], None] = _nothing
-
-
 def make_from_the_good(
-    pipeline: Pipeline, epoch: int, indices: IndexArray, alloc: Allocator, careful: Careful
+    pipeline: Pipeline,
+    epoch: int,
+    indices: IndexArray,
+    alloc: Allocator,
+    salvage: Salvage,
+    working_on: Callable[[int], None] = _nothing,
 ) -> tuple[Any, list[BadSample]]:
-    """Make a batch sample by sample, and leave out or replace those that fail.
+    """Make a batch sample by sample, and skip or replace those that fail.
 
     Args:
-        pipeline: makes the samples; its `on_error` says which of the two.
+        pipeline: makes the samples.
         epoch: of the batch.
         indices: of its samples.
         alloc: where the batch is written.
-        careful: what to look out for.
+        salvage: what becomes of those that fail.
+        working_on: told the index of each sample before it is tried.
 
     Returns:
         The batch, or `EMPTY`, and the samples that failed.
@@ -96,9 +100,9 @@ def make_from_the_good(
     bad: list[BadSample] = []
 
     def attempt(index: int) -> bool:
-        error = careful.fatal.get(index)
+        error = salvage.fatal.get(index)
         if error is None:
-            careful.working_on(index)
+            working_on(index)
             try:
                 samples.append(pipeline.sample(epoch, index))
             except Exception as raised:
@@ -109,27 +113,30 @@ def make_from_the_good(
         return False
 
     for index in indices.tolist():
-        if attempt(index) or pipeline.on_error == "skip":
+        if attempt(index) or salvage.spares is None:
             continue
         first = len(bad) - 1
-        for other in _others(pipeline, epoch, index):
+        for other in replacements(pipeline.seed, epoch, index, salvage.spares):
             if attempt(other):
                 bad[first:] = [replace(sample, replaced_by=other) for sample in bad[first:]]
                 break
         else:
             raise BadSamples(
-                f"sample {index} could not be made, and neither could the {_MOST_TRIES} others that were tried in its "
+                f"sample {index} could not be made, and neither could the {_MAX_TRIES} others that were tried in its "
                 f"place. The last of them: {bad[-1].sample}: {bad[-1].error}"
             )
     return (pipeline.finish(samples, epoch, indices, alloc) if samples else EMPTY), bad
 
 
-def _others(pipeline: Pipeline, epoch: int, index: int) -> list[int]:
-    """Return which samples to try in the place of a bad one: the same in any worker and any run."""
-    spares = pipeline.spares or SequentialSampler(len(pipeline.source))
-    places = [mix("replace", pipeline.seed, epoch, index, i) % len(spares) for i in range(_MOST_TRIES)]
-    return [int(spares.indices(epoch, place, place + 1)[0]) for place in places]
+def replacements(seed: int, epoch: int, index: int, spares: Sampler) -> list[int]:
+    """Return which samples to try in place of a bad one, in order: the same in any worker and any run."""
+    positions = [mix("replace", seed, epoch, index, i) % len(spares) for i in range(_MAX_TRIES)]
+    return [int(spares.indices(epoch, position, position + 1)[0]) for position in positions]
 
 
 def _text(error: Exception) -> str:
-    return "; ".join([f"{type(error).__name__}: {error}", *map(str, getattr(error, "__notes__", ()))])
+    try:
+        message = str(error)
+    except Exception as failure:  # A broken __str__ must not hide which sample it was.
+        message = f"(its message cannot be had: {type(failure).__name__})"
+    return "; ".join([f"{type(error).__name__}: {message}", *map(str, getattr(error, "__notes__", ()))])

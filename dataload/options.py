@@ -1,0 +1,87 @@
+"""The options of a Loader as one value: what is allowed, and what excludes what."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+from dataload.errors import ConfigError
+from dataload.salvage import OnError
+from dataload.samplers.base import BatchSampler, Sampler
+from dataload.sharding import ShardArgument
+from dataload.stages import Transforms
+from dataload.workers import StartWorkers, find_kind
+
+_MINIMA = {
+    "batch_size": 1,
+    "num_workers": 0,
+    "prefetch_factor": 1,
+    "read_concurrency": 0,
+    "max_errors": 0,
+    "max_retries": 0,
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """Every argument of a `Loader` beside its source, which is described there.
+
+    Raises:
+        ConfigError: an argument that cannot work, or two that exclude each other; the message says what is allowed.
+    """
+
+    transforms: Transforms = None
+    batch_size: int = 1
+    shuffle: bool = False
+    sampler: Sampler | Iterable[int] | None = None
+    batch_sampler: BatchSampler | Iterable[Iterable[int]] | None = None
+    num_workers: int | Literal["auto"] = 0
+    worker: str | StartWorkers = "auto"
+    collate_fn: Callable[..., Any] | None = None
+    drop_last: bool = False
+    seed: int = 0
+    prefetch_factor: int = 2
+    timeout: float = 0
+    read_concurrency: int = 0
+    shard: ShardArgument = None
+    on_error: OnError = "raise"
+    max_errors: int | None = None
+    max_retries: int = 2
+
+    def __post_init__(self) -> None:
+        for name, minimum in _MINIMA.items():
+            value = getattr(self, name)
+            if (name, value) in (("num_workers", "auto"), ("max_errors", None)):
+                continue
+            if not _is_whole(value) or value < minimum:
+                raise ConfigError(f"{name}={value!r} must be a whole number from {minimum} up")
+        find_kind(self.worker)
+        if self.on_error not in get_args(OnError):
+            raise ConfigError(f"on_error={self.on_error!r} must be one of {', '.join(map(repr, get_args(OnError)))}")
+        if isinstance(self.timeout, bool) or not isinstance(self.timeout, int | float) or not self.timeout >= 0:
+            raise ConfigError(f"timeout={self.timeout!r} must be a number of seconds, or 0 to wait for ever")
+        if not _is_whole(self.seed):
+            raise ConfigError(f"seed={self.seed!r} must be a whole number")
+        if self.collate_fn is not None and not callable(self.collate_fn):
+            raise ConfigError(
+                f"collate_fn={self.collate_fn!r} must be a function of a list of samples, such as stack or pad"
+            )
+        self._check_exclusions()
+
+    def _check_exclusions(self) -> None:
+        if self.max_errors is not None and self.on_error == "raise":
+            raise ConfigError(
+                "max_errors goes with on_error='skip' or 'replace': with 'raise' the first error ends the run"
+            )
+        if self.batch_sampler is not None:
+            if self.batch_size != 1 or self.shuffle or self.sampler is not None or self.drop_last:
+                raise ConfigError(
+                    "batch_sampler decides the batches alone: leave out batch_size, shuffle, sampler and drop_last"
+                )
+        elif self.sampler is not None and self.shuffle:
+            raise ConfigError("shuffle=True and sampler= exclude each other: the sampler decides the order")
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)

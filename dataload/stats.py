@@ -1,0 +1,123 @@
+"""The figures of an epoch: counted by its iterator, read as `loader.stats`."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from dataload.errors import BadSamples
+from dataload.salvage import BadSample
+from dataload.tuning import Interval
+from dataload.workers import Choice, WorkerStatistics
+
+# This many bad samples are listed; all are counted and logged.
+_MAX_LISTED = 10_000
+
+_log = logging.getLogger("dataload")
+
+
+@dataclass(frozen=True)
+class LoaderStats:
+    """Figures of the epoch under way, or of the last one.
+
+    Attributes:
+        worker: kind of the workers, such as "thread" or "process"; "serial" without workers, "auto" while that is being
+            found out.
+        num_workers: how many.
+        epoch: number of the epoch.
+        batch: number k of the batch that comes next.
+        batches: delivered to the training loop; after a resume, since then.
+        samples: in these batches.
+        ready: batches that are made and wait for the training loop.
+        wait_seconds: that the training loop waited for batches, over all of them.
+        work_seconds: spent on making them, summed over the workers.
+        first_batch_seconds: from the start of the epoch to its first batch, starting of workers included.
+        choice: what worker="auto" has chosen, and from which numbers; None until then, and without "auto".
+        tuning: what num_workers="auto" has seen so far, a line for each number of workers it tried.
+        died: workers that have ended by themselves since the workers were started.
+        num_errors: samples that could not be made, and were skipped or replaced (see on_error).
+        errors: the first 10 000 of these.
+    """
+
+    worker: str
+    num_workers: int
+    epoch: int = 0
+    batch: int = 0
+    batches: int = 0
+    samples: int = 0
+    ready: int = 0
+    wait_seconds: float = 0.0
+    work_seconds: float = 0.0
+    first_batch_seconds: float = 0.0
+    choice: Choice | None = None
+    tuning: tuple[Interval, ...] = ()
+    died: int = 0
+    num_errors: int = 0
+    errors: tuple[BadSample, ...] = ()
+
+
+@dataclass
+class Tally:
+    """What an iterator has counted so far; attributes as in `LoaderStats`."""
+
+    epoch: int = 0
+    batch: int = 0
+    batches: int = 0
+    samples: int = 0
+    waiting: int = 0
+    wait_seconds: float = 0.0
+    work_seconds: float = 0.0
+    first_batch_seconds: float = 0.0
+    num_errors: int = 0
+    errors: list[BadSample] = field(default_factory=list)
+
+    def delivered(self, samples: int, waited: float) -> None:
+        """Count one batch."""
+        self.batches += 1
+        self.samples += samples
+        self.wait_seconds += waited
+        self.first_batch_seconds = self.first_batch_seconds or self.wait_seconds
+
+    def bad(self, samples: Sequence[BadSample], max_errors: int | None) -> None:
+        """Count and log samples that could not be made.
+
+        Raises:
+            BadSamples: there are more than max_errors of them.
+        """
+        for sample in samples:
+            _log.warning("%s", sample)
+        self.num_errors += len(samples)
+        self.errors += samples[: _MAX_LISTED - len(self.errors)]
+        if max_errors is not None and self.num_errors > max_errors:
+            shown = "\n".join(map(str, self.errors[:5]))
+            raise BadSamples(
+                f"{self.num_errors} samples of epoch {self.epoch} could not be made, max_errors={max_errors} are "
+                f"allowed. loader.stats.errors lists them; the first are:\n{shown}"
+            )
+
+    def stats(self, workers: WorkerStatistics, tuning: Sequence[Interval], ready: int) -> LoaderStats:
+        """Return the figures, with those of the workers.
+
+        Args:
+            workers: who makes the batches.
+            tuning: what num_workers="auto" has seen.
+            ready: batches that wait in the workers' hands.
+        """
+        return LoaderStats(
+            workers.kind,
+            workers.count,
+            epoch=self.epoch,
+            batch=self.batch,
+            batches=self.batches,
+            samples=self.samples,
+            ready=self.waiting + ready,
+            wait_seconds=self.wait_seconds,
+            work_seconds=self.work_seconds,
+            first_batch_seconds=self.first_batch_seconds,
+            choice=workers.choice,
+            tuning=tuple(tuning),
+            died=workers.died,
+            num_errors=self.num_errors,
+            errors=tuple(self.errors),
+        )
