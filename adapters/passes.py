@@ -249,7 +249,9 @@ class Pass:
                 self.exhausted = next(self._batches, None) is None
                 self._end(StopIteration())
             else:
-                self._end(_over("a newer one was made"), look=self.taken <= 1 and self._iterator.active)
+                # Where the loader is read by itself, somebody may have moved it on purpose since.
+                undisturbed = self._iterator.active or not self._passes.eager
+                self._end(_over("a newer one was made"), look=self.taken <= 1 and undisturbed)
 
     def _end(self, over: BaseException, *, look: bool = False) -> None:
         with self._passes.lock:
@@ -276,6 +278,6 @@ class Pass:
 
 def _over(reason: str) -> DataloadError:
     return DataloadError(
-        f"this iterator is over: {reason}. A Loader runs one iterator at a time: for two at once make a second Loader, "
-        "loader.with_options()"
+        f"this iterator was ended because {reason}. A Loader runs one iterator at a time: for two at once make a second "
+        "one, loader.with_options()"
     )

@@ -22,6 +22,9 @@ ALIGNMENT = 64
 # The first block. Later ones are twice what a batch needed: pages that are never touched cost nothing.
 _FIRST_BLOCK = 1 << 20
 
+# An array that is kept keeps its block: at most this many times as much memory. Copying less would not be noticed.
+_SMALL = 64
+
 Allocator = Callable[[tuple[int, ...], np.dtype[Any]], NDArray[Any]]
 Bytes = NDArray[np.uint8]
 Float32 = NDArray[np.float32]
@@ -58,9 +61,19 @@ class Pool(Protocol):
         """Return a block of at least `size` bytes, made by `owner`."""
         ...
 
+    def is_small(self, size: int) -> bool:
+        """Return whether an array of `size` bytes does not belong into a block."""
+        ...
+
+    def used(self, size: int) -> None:
+        """Take note that a batch fills `size` bytes of a block."""
+        ...
+
 
 class BatchAllocator:
     """Writes the arrays of one batch behind each other, each on a 64-byte boundary.
+
+    A small array gets memory of its own: a consumer that keeps the labels of every batch would else keep all of them.
 
     Args:
         pool: where blocks come from. One block holds the batch, unless it grows beyond what earlier ones needed.
@@ -77,11 +90,14 @@ class BatchAllocator:
         if dtype.hasobject:
             return np.empty(shape, dtype)
         size = math.prod(shape) * dtype.itemsize
+        if self._pool.is_small(size):
+            return aligned_empty(shape, dtype)
         start = -(-self._used // ALIGNMENT) * ALIGNMENT
         if self._block is None or start + size > len(self._block):
             # What the batch holds so far is asked for too, so that the next batch of this size fits into one block.
             self._block, start = self._pool.take(start + size), 0
         self._used = start + size
+        self._pool.used(self._used)
         return self._block[start : start + size].view(dtype).reshape(shape)
 
 
@@ -96,6 +112,7 @@ class Recycler:
         # Appended to by finalisers, which run at any moment in any thread: only a deque's atomic calls are safe here.
         self._free: deque[Bytes] = deque(maxlen=keep)
         self._size = _FIRST_BLOCK
+        self._largest = 0
         self.made = 0
 
     def take(self, size: int) -> Bytes:
@@ -113,6 +130,15 @@ class Recycler:
                 weakref.finalize(block, self._free.append, memory).atexit = False
                 return block
 
+    def is_small(self, size: int) -> bool:
+        """Return whether an array of `size` bytes gets memory of its own: beside the largest batch so far."""
+        return is_small(size, self._largest)
+
+    def used(self, size: int) -> None:
+        """Take note that a batch fills `size` bytes of a block."""
+        if size > self._largest:
+            self._largest = size
+
     def allocator(self) -> BatchAllocator:
         """Return the allocator for one batch."""
         return BatchAllocator(self)
@@ -121,7 +147,7 @@ class Recycler:
 # What a sample is made of is usually gone when the next sample is made. The system's allocator gives memory of this
 # size back each time, and touching it again costs a page fault per 4 KiB: an eighth of the time from FLAC to log-mel.
 # Larger arrays are left to it, so that a recording of hours is not kept.
-_LEAST_REUSED, _MOST_REUSED = 1 << 17, 1 << 24
+_MIN_REUSED, _MAX_REUSED = 1 << 17, 1 << 24
 _short_lived = Recycler(keep=32)
 
 
@@ -131,9 +157,14 @@ def reused_empty(shape: tuple[int, ...], dtype: npt.DTypeLike) -> NDArray[Any]:
     It belongs to the caller like any other array: its memory is used again when its last view is gone.
     """
     dtype = np.dtype(dtype)
-    if _LEAST_REUSED <= math.prod(shape) * dtype.itemsize <= _MOST_REUSED:
+    if _MIN_REUSED <= math.prod(shape) * dtype.itemsize <= _MAX_REUSED:
         return _short_lived.allocator()(shape, dtype)
     return np.empty(shape, dtype)
+
+
+def is_small(size: int, batch: int) -> bool:
+    """Return whether an array of `size` bytes is small beside its batch, so that keeping it should not keep that."""
+    return size * _SMALL <= batch
 
 
 def block_size(size: int) -> int:

@@ -20,14 +20,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from dataload.memory import BatchAllocator, Bytes, aligned_bytes, block_size
+from dataload.memory import BatchAllocator, Bytes, aligned_bytes, block_size, is_small
 from dataload.transport.segment import Segment, create
 
 # Free slots that a worker keeps; with the usual prefetching it needs three or four.
 _KEEP = 8
 # A slot that is kept costs a mapping, of which a process has about 65 000. A consumer that keeps more batches than
 # this per worker gets copies of the further ones.
-_MOST_KEPT = 256
+_MAX_KEPT = 256
 
 Place = tuple[int, int, int]
 
@@ -85,6 +85,13 @@ class SlotWriter:
         block = self._segments[number].block()
         self._taken.append((number, block))
         return block
+
+    def is_small(self, size: int) -> bool:
+        """Return False: the loader copies small arrays out of the slot."""
+        return False
+
+    def used(self, size: int) -> None:
+        """Do nothing: see `is_small`."""
 
     def _make(self) -> int:
         handle = create(self._size)
@@ -166,15 +173,22 @@ class SlotReader:
             del self._segments[number]
 
     def buffers(self, manifest: Manifest) -> list[Bytes]:
-        """Return the memory of each array of a batch; their slots are free when all of it is gone."""
+        """Return the memory of each array of a batch.
+
+        A slot is free when all arrays in it are gone; small arrays are copied, so that keeping one does not keep it.
+        """
         blocks: dict[int, Bytes] = {}
         for number in {number for number, _, _ in manifest.places}:
             blocks[number] = block = self._segments[number].block()
             self._handed_out += 1
             weakref.finalize(block, self._freed.append, number).atexit = False
-        if self._handed_out - self._back - len(self._freed) > _MOST_KEPT:
-            return [_copy(blocks[number][start : start + size]) for number, start, size in manifest.places]
-        return [blocks[number][start : start + size] for number, start, size in manifest.places]
+        full = self._handed_out - self._back - len(self._freed) > _MAX_KEPT
+        total = sum(size for *_, size in manifest.places)
+        arrays = []
+        for number, start, size in manifest.places:
+            array = blocks[number][start : start + size]
+            arrays.append(_copy(array) if full or is_small(size, total) else array)
+        return arrays
 
     def freed(self) -> list[int]:
         """Return the slots that became free since the last call, to be told to the worker."""

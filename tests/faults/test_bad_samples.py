@@ -74,6 +74,27 @@ def test_a_replacement_is_never_a_sample_that_the_sampler_leaves_out(options):
         assert len(found) == 15 and max(found) < 15
 
 
+class OtherMembers:
+    """A batch sampler of which each epoch has other samples: ten in batches of two."""
+
+    def batches(self, epoch):
+        return np.arange(10) + 10 * epoch, np.arange(2, 11, 2)
+
+
+@pytest.mark.parametrize("extra", [{}, {"num_workers": 2, "worker": "thread"}, {"num_workers": 2, "worker": "process"}])
+def test_a_run_resumed_in_a_later_epoch_replaces_as_the_one_that_was_not_stopped(extra):
+    def make():
+        return loader(batch_sampler=OtherMembers(), batch_size=1, on_error="replace", **extra)
+
+    with make() as whole:
+        epochs = [list(whole) for _ in range(3)]
+    for epoch, batches in enumerate(epochs):
+        assert all(10 * epoch <= value < 10 * epoch + 10 for value in values(batches))
+    with make() as resumed:
+        resumed.load_state_dict({**resumed.state_dict(), "epoch": 1, "samples": 4})
+        assert conformance.equal([*resumed, *resumed], [*epochs[1][2:], *epochs[2]])
+
+
 @pytest.mark.parametrize("on_error", ["skip", "replace"])
 @pytest.mark.parametrize(
     ("source", "transforms"),

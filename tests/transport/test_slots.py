@@ -57,7 +57,7 @@ def test_batches_that_are_kept_stay_as_they_were_and_more_slots_are_made():
 
 
 def test_a_consumer_that_keeps_everything_gets_everything(monkeypatch):
-    monkeypatch.setattr("dataload.transport.slots._MOST_KEPT", 10)
+    monkeypatch.setattr("dataload.transport.slots._MAX_KEPT", 10)
     with make(n=400, width=100) as loader:
         kept = list(loader)
         assert slots(loader) < 50
