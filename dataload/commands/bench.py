@@ -36,7 +36,7 @@ def run(arguments: Namespace) -> None:
         MissingExtra: a plot is asked for and matplotlib is not installed.
     """
     terminal = open_terminal()
-    if arguments.plot:  # asked before measuring: it would be a pity to find out after
+    if arguments.plot:  # a long measurement would be lost otherwise
         require("matplotlib", extra="bench", purpose="--plot")
     settings = make_settings(arguments.workers or worker_counts(usable_cores()), arguments.worker)
     with open_target(arguments.target, batch_size=arguments.batch_size, sample_rate=arguments.sample_rate) as loader:
