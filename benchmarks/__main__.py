@@ -7,33 +7,34 @@ import shlex
 import sys
 import tempfile
 import time
-from datetime import UTC, datetime
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from benchmarks.features import command as features
-from benchmarks.machine import machine, versions
+from benchmarks import PACKAGES
+from benchmarks.goals import goals_table, judge
 from benchmarks.plot import plot
-from benchmarks.report import markdown, print_report, write_json
-from benchmarks.results import judge, make_rows
+from benchmarks.report import make_report, write_results
+from benchmarks.results import make_rows
 from benchmarks.runner import Plan, run
 from benchmarks.systems import SYSTEMS
 from benchmarks.workloads import BY_NAME, WORKLOADS, Workload
-from dataload.terminal import Terminal, open_terminal
+from dataload.measuring import about
+from dataload.terminal import open_terminal
 
+# Commands with arguments of their own -> modules, imported when they run.
+_OTHERS = {
+    "features": "benchmarks.features.command",
+    "augmentations": "benchmarks.augmentations",
+    "gpu": "benchmarks.gpu",
+}
 _RUN = tuple(workload for workload in WORKLOADS if workload.view_of is None)
 
 
-def main(arguments: list[str] | None = None) -> None:
+def main(arguments: list[str]) -> None:
     """Run the command."""
-    given = sys.argv[1:] if arguments is None else arguments
-    if given[:1] == ["features"]:
-        features.main(given[1:])
-        return
-    if given[:1] == ["gpu"]:
-        from benchmarks import gpu  # which imports torch
-
-        gpu.main(given[1:])
+    if arguments and arguments[0] in _OTHERS:
+        import_module(_OTHERS[arguments[0]]).main(arguments[1:])
         return
     options = _parse(arguments)
     terminal = open_terminal()
@@ -49,33 +50,29 @@ def main(arguments: list[str] | None = None) -> None:
     )
     started = time.perf_counter()
     records = run(plan, lambda record: terminal.line(_progress(record)))
-    about = {
-        "command": f"python -m benchmarks {shlex.join(sys.argv[1:] if arguments is None else arguments)}".strip(),
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "machine": machine(),
-        "versions": versions(),
-        "rounds_run": plan.rounds,
-        "seconds": plan.seconds,
-        "workers": plan.workers,
-        "quick": plan.quick,
-        "took_seconds": round(time.perf_counter() - started, 1),
-    }
-    _report(terminal, records, plan, about, options.out)
-
-
-def _report(terminal: Terminal, records: list[dict[str, Any]], plan: Plan, about: dict[str, Any], out: Path) -> None:
+    facts = about(
+        PACKAGES,
+        command=f"python -m benchmarks {shlex.join(arguments)}".strip(),
+        rounds_run=plan.rounds,
+        seconds=plan.seconds,
+        workers=plan.workers,
+        quick=plan.quick,
+        took_seconds=round(time.perf_counter() - started, 1),
+    )
     rows = make_rows(records, plan.workers)
-    verdicts = judge(rows)
-    print_report(terminal, rows, verdicts, about)
-    out.mkdir(parents=True, exist_ok=True)
-    (out / "benchmarks.md").write_text(markdown(rows, verdicts, about), encoding="utf-8")
-    write_json(out / "benchmarks.json", rows, verdicts, records, about)
+    verdicts = judge(rows) if options.goals else []
+    report = make_report(rows, facts)
+    report.print(terminal)
+    if verdicts:
+        goals_table(verdicts).print(terminal)
+    report.write(options.out / "benchmarks.md")
+    write_results(options.out / "benchmarks.json", rows, records, facts, verdicts)
     try:
-        plot(out / "benchmarks.png", rows)
+        plot(options.out / "benchmarks.png", rows)
         written = "benchmarks.md, .json and .png"
     except ImportError:
         written = "benchmarks.md and .json; no picture without matplotlib (extra bench)"
-    terminal.line(f"took {about['took_seconds']} s; in {out}: {written}")
+    terminal.line(f"took {facts['took_seconds']} s; in {options.out}: {written}")
 
 
 def _progress(record: dict[str, Any]) -> str:
@@ -86,11 +83,11 @@ def _progress(record: dict[str, Any]) -> str:
     return f"round {record['round'] + 1}  {record['workload']:<16} {record['system']:<24} {what}"
 
 
-def _parse(arguments: list[str] | None) -> argparse.Namespace:
+def _parse(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks",
         description="dataload next to its peers. `python -m benchmarks features` times features without a loader, "
-        "`python -m benchmarks gpu` the copy to a device.",
+        "`augmentations` augmentations, `gpu` the copy to a device.",
     )
     names = ", ".join(workload.name for workload in _RUN)
     parser.add_argument("workloads", nargs="*", type=_workload, metavar="WORKLOAD", help=f"one or more of: {names}")
@@ -101,6 +98,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, help="how often each is run; 3, with --quick 1")
     parser.add_argument("--seconds", type=float, help="of each timed window; 4, with --quick 0.5")
     parser.add_argument("--quick", action="store_true", help="small data and short windows: under three minutes")
+    parser.add_argument("--goals", action="store_true", help="print what must be reached, and whether it is")
     parser.add_argument("--workers", type=int, default=2, help="of every system; 2")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results"), help="folder for the report")
     default = Path(tempfile.gettempdir()) / "dataload-benchmarks"
@@ -112,7 +110,7 @@ def _workload(name: str) -> Workload:
     workload = BY_NAME.get(name.replace("-", " "))
     if workload is None:
         raise argparse.ArgumentTypeError(f"{name!r} is none of {', '.join(BY_NAME)}")
-    return BY_NAME[workload.view_of] if workload.view_of else workload
+    return BY_NAME[workload.runs]
 
 
 def _systems(names: str) -> tuple[str, ...]:
@@ -124,4 +122,4 @@ def _systems(names: str) -> tuple[str, ...]:
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

@@ -6,16 +6,15 @@ Each lies in a folder named after what it holds; a folder without the finish mar
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 SEED = 20_240_607
-SPEECH_RATE = 16_000
-CLIP_RATE = 8_000
+# Data set -> format, Hz, and the least and most seconds of a file.
+AUDIO = {"speech": ("flac", 16_000, (4.0, 16.0)), "clips": ("wav", 8_000, (0.3, 0.5))}
 IMAGE = (3, 224, 224)
 TABLES, ROWS, COLUMNS = 5, 10_000, 8
 _MARKER = "complete"
@@ -23,14 +22,16 @@ _MARKER = "complete"
 
 def prepare(root: Path, name: str, samples: int) -> Path:
     """Return the folder of a data set of so many samples, made if it is not there; workloads without one give root."""
-    make: Callable[[Path, int], None] | None = {"speech": _speech, "clips": _clips, "images": _images}.get(name)
-    if make is None:
+    if name not in (*AUDIO, "images"):
         return root
     folder = root / f"{name}-{samples}-seed{SEED}"
     if not (folder / _MARKER).exists():
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
-        make(folder, samples)
+        if name in AUDIO:
+            _make_audio(folder, samples, *AUDIO[name])
+        else:
+            _make_images(folder, samples)
         (folder / _MARKER).touch()
     return folder
 
@@ -40,25 +41,29 @@ def files(folder: str | Path, suffix: str) -> list[str]:
     return sorted(str(path) for path in Path(folder).glob(f"*.{suffix}"))
 
 
+def audio(folder: str | Path, dataset: str) -> list[str]:
+    """Return the paths of `speech` or `clips` in their order."""
+    return files(folder, AUDIO[dataset][0])
+
+
+def arrays(folder: str | Path, dataset: str, samples: int) -> list[NDArray[np.float32]]:
+    """Return the arrays of a data set that is held in rows: `images`, `table` or `start`."""
+    if dataset == "images":
+        return [images(folder)]
+    return table() if dataset == "table" else [np.zeros((samples, 8), np.float32)]
+
+
 def table() -> list[NDArray[np.float32]]:
     """Return the five arrays of the workload `table`."""
     return [np.random.default_rng([SEED, i]).random((ROWS, COLUMNS), np.float32) for i in range(TABLES)]
 
 
-def images(folder: str | Path) -> Any:
-    """Return the memory map of the workload `images`."""
-    return np.load(Path(folder) / "images.npy", mmap_mode="r")
+def images(folder: str | Path, mode: Literal["r", "c"] = "r") -> Any:
+    """Return the memory map of the workload `images`, read-only or copy-on-write."""
+    return np.load(Path(folder) / "images.npy", mmap_mode=mode)
 
 
-def _speech(folder: Path, samples: int) -> None:
-    _write(folder, samples, SPEECH_RATE, (4.0, 16.0), "flac")
-
-
-def _clips(folder: Path, samples: int) -> None:
-    _write(folder, samples, CLIP_RATE, (0.3, 0.5), "wav")
-
-
-def _write(folder: Path, samples: int, rate: int, seconds: tuple[float, float], suffix: str) -> None:
+def _make_audio(folder: Path, samples: int, suffix: str, rate: int, seconds: tuple[float, float]) -> None:
     import soundfile
 
     for number in range(samples):
@@ -79,14 +84,14 @@ def voice(rng: np.random.Generator, rate: int, seconds: float) -> NDArray[np.flo
     phase = (2 * np.pi / rate) * np.cumsum(pitch)
     tone = np.sin(phase)
     # Chebyshev polynomials of a cosine are its harmonics, for the price of a few products.
-    for weight, previous, current in ((0.5, np.cos(phase), tone),):
-        harmonic = 2 * current * previous
-        tone = tone + weight * harmonic + 0.25 * (2 * harmonic * (2 * previous**2 - 1))
+    cosine = np.cos(phase)
+    harmonic = 2 * tone * cosine
+    tone = tone + 0.5 * harmonic + 0.25 * (2 * harmonic * (2 * cosine**2 - 1))
     noise = rng.standard_normal(len(time), np.float32)
     return (envelope * (0.15 * tone + 0.02 * noise) + 0.001 * noise).astype(np.float32)
 
 
-def _images(folder: Path, samples: int) -> None:
+def _make_images(folder: Path, samples: int) -> None:
     rng = np.random.default_rng([SEED, 3])
     out = np.lib.format.open_memmap(folder / "images.npy", "w+", np.float32, (samples, *IMAGE))
     for row in out:

@@ -11,19 +11,22 @@ import argparse
 import time
 from collections.abc import Callable, Iterator
 from statistics import median
-from typing import Any
 
 import numpy as np
 import torch
 
-from benchmarks.machine import machine, versions
+from benchmarks import PACKAGES
+from benchmarks.goals import Goal, Verdict, goals_table
 from dataload import ArraySource, Loader
 from dataload.adapters.torch import to_dataloader
+from dataload.measuring import Table, about, describe, endless, race
 from dataload.terminal import open_terminal
 
 _SIDE = 224
 # How near a step on the loader's batches must be to one on a resident batch.
-_GOAL = 1.03
+_GOAL = Goal(
+    "gpu", "to_dataloader <= 1.03 x resident", ("to_dataloader",), ("resident batch",), 1.03, "main_ms_per_batch"
+)
 
 
 def main(arguments: list[str]) -> None:
@@ -40,21 +43,22 @@ def main(arguments: list[str]) -> None:
     resident = torch.from_numpy(rows[: options.batch_size]).to(device)
     loops: dict[str, Callable[[], Iterator[torch.Tensor]]] = {
         "resident batch": lambda: iter(lambda: resident, None),
-        "to_dataloader": lambda: _for_ever(to_dataloader(loader, device=device)),
-        "copied by the loop": lambda: (torch.from_numpy(batch).to(device) for batch in _for_ever(loader)),
+        "to_dataloader": lambda: endless(to_dataloader(loader, device=device)),
+        "copied by the loop": lambda: (torch.from_numpy(batch).to(device) for batch in endless(loader)),
     }
-    seconds: dict[str, list[float]] = {name: [] for name in loops}
-    for _ in range(options.rounds):
-        for name, make in loops.items():
-            seconds[name].append(time_steps(step, make(), options.steps, device))
+    found = race(
+        list(loops), lambda name, number: time_steps(step, loops[name](), options.steps, device), rounds=options.rounds
+    )
     loader.close()
-    least = median(seconds["resident batch"])
-    cells = [[name, f"{1000 * median(times):.2f}", f"{median(times) / least:.3f}"] for name, times in seconds.items()]
-    terminal.table(["batches", "ms per step", "x resident"], cells)
-    reached = median(seconds["to_dataloader"]) / least
-    terminal.line(f"goal: to_dataloader <= {_GOAL} x resident: {'met' if reached <= _GOAL else 'missed'}")
-    name = torch.cuda.get_device_name(device) if device.type == "cuda" else machine()["processor"]
-    terminal.line(f"{name}; torch {versions().get('torch')}; batches of {options.batch_size}, {options.rounds} rounds")
+    seconds = {name: median(times) for name, times in found.items()}
+    base = seconds["resident batch"]
+    cells = [[name, f"{1000 * one:.2f}", f"{one / base:.3f}"] for name, one in seconds.items()]
+    Table(["batches", "ms per step", "x resident"], cells).print(terminal)
+    terminal.line(describe(about(PACKAGES), f"batches of {options.batch_size}, {options.rounds} rounds"))
+    if device.type == "cuda":
+        terminal.line(torch.cuda.get_device_name(device))
+    if options.goals:
+        goals_table([Verdict(_GOAL, seconds["to_dataloader"] / base, "to_dataloader / resident batch")]).print(terminal)
 
 
 def make_step(device: torch.device) -> Callable[[torch.Tensor], None]:
@@ -92,11 +96,6 @@ def time_steps(
     return take(steps) / steps
 
 
-def _for_ever(loader: Any) -> Iterator[Any]:
-    while True:
-        yield from loader
-
-
 def _parse(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks gpu", description="Is the copy to the device hidden?")
     parser.add_argument("--device", default="cuda", help="of torch; cuda")
@@ -104,4 +103,5 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--steps", type=int, default=100, help="timed steps of each loop; 100")
     parser.add_argument("--rounds", type=int, default=5, help="how often the loops take turns; 5")
     parser.add_argument("--workers", type=int, default=2, help="threads of the loader; 2")
+    parser.add_argument("--goals", action="store_true", help="print what must be reached, and whether it is")
     return parser.parse_args(arguments)

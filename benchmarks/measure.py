@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from benchmarks.processes import Peak, cpu_seconds, memory_mb
 from benchmarks.same import Summary, summarise
 from benchmarks.workloads import Job
+from dataload.measuring import take
 
 # Enough to see that they are the right ones, few enough that looking at them does not take longer than the warm-up.
 _LOOKED_AT = 3
-_LEAST_BATCHES = 3
+_MIN_BATCHES = 3
 # A system that first finds out its own setting may take so many times the warm-up for it.
 _SETTLING = 5
 
@@ -45,10 +47,6 @@ class Measurement:
     added_mb: float | None = None
     late_mb: float | None = None
     note: str = ""
-
-    def to_json(self) -> dict[str, Any]:
-        """Return it as plain JSON."""
-        return asdict(self)
 
 
 def measure(make: Callable[[Job], Iterator[Any]], job: Job) -> tuple[Measurement, list[Summary]]:
@@ -83,27 +81,27 @@ def _measure(stream: Iterator[Any], job: Job, start: float, before: float | None
 
     summaries += [summarise(next(stream)) for _ in range(_LOOKED_AT - 1)]
     # The first epoch warms up files, caches and buffers; where it is long, the first seconds do.
-    left = max(job.samples // job.batch_size - _LOOKED_AT, _LEAST_BATCHES)
-    _take(stream, job.warm_up, most=left)
+    rest = max(job.samples // job.batch_size - _LOOKED_AT, _MIN_BATCHES)
+    _take(stream, job.warm_up, at_most=rest)
     _settle(stream, job)
     warm = peak.read()
 
-    cpu, clocks = cpu_seconds(), _clocks()
-    batches = _take(stream, job.seconds)
-    seconds, main, parent = (end - begin for end, begin in zip(_clocks(), clocks, strict=True))
+    cpu, main, parent = cpu_seconds(), time.thread_time(), time.process_time()
+    window = _take(stream, job.seconds)
+    main, parent = time.thread_time() - main, time.process_time() - parent
     cpu_end = cpu_seconds()
 
     late = peak.read()
     with peak.watching():
         _take(stream, min(0.5, job.seconds / 4))
-    samples = batches * job.batch_size
+    batches, samples = window.count, window.count * job.batch_size
     added = None
     if peak.mb is not None and before is not None:
         # Two per worker ahead, and one with the training loop.
         in_flight = 2 * job.options.get("workers", job.workers) + 1
         added = peak.mb - before - in_flight * size / 2**20
     result = Measurement(
-        samples_per_s=samples / seconds,
+        samples_per_s=samples / window.seconds,
         first_batch_s=first,
         cpu_s_per_1000=None if cpu is None or cpu_end is None else 1000 * (cpu_end - cpu) / samples,
         main_ms_per_batch=1000 * main / batches,
@@ -117,21 +115,7 @@ def _measure(stream: Iterator[Any], job: Job, start: float, before: float | None
     return result, summaries
 
 
-def _clocks() -> tuple[float, float, float]:
-    """Return wall time, CPU time of this thread, and CPU time of this process."""
-    return time.perf_counter(), time.thread_time(), time.process_time()
-
-
-def _take(stream: Iterator[Any], seconds: float, most: int | None = None) -> int:
-    """Take batches for so long, each dropped when the next is there, and return how many."""
-    clock, batches = time.perf_counter, 0
-    end = clock() + seconds
-    # The loop's own cost is 0.1 µs a batch.
-    while True:
-        batch = next(stream)  # noqa: F841
-        batches += 1
-        if (clock() >= end and batches >= _LEAST_BATCHES) or batches == most:
-            return batches
+_take = partial(take, at_least=_MIN_BATCHES)
 
 
 def _settle(stream: Any, job: Job) -> None:

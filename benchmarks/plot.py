@@ -1,4 +1,4 @@
-"""The picture: one panel of bars per workload. Apart because it alone imports matplotlib."""
+"""The picture: one panel of bars per workload."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from benchmarks.results import Row
 from benchmarks.workloads import BY_NAME, COSTS, WORKLOADS, Workload
+from dataload.measuring.pictures import new_figure, save
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -27,22 +28,18 @@ def plot(path: Path, rows: Sequence[Row]) -> None:
     """Draw the medians, with thin bars from the worst round to the best, to an image file.
 
     Raises:
-        ImportError: matplotlib is not installed.
+        MissingExtra: matplotlib is not installed.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     run = {row.workload for row in rows if row.figures}
-    shown = [workload for workload in WORKLOADS if (workload.view_of or workload.name) in run]
+    shown = [workload for workload in WORKLOADS if workload.runs in run]
     down = math.ceil(len(shown) / _ACROSS)
-    figure = Figure(figsize=(6 * _ACROSS, 4.2 * down), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = new_figure(6 * _ACROSS, 4.2 * down)
     grid = figure.subplots(down, _ACROSS, squeeze=False)
     for axes in grid.flat[len(shown) :]:
         axes.set_visible(False)
     for axes, workload in zip(grid.flat, shown, strict=False):
-        _panel(axes, workload, [row for row in rows if row.workload == (workload.view_of or workload.name)])
-    figure.savefig(path, dpi=110)
+        _panel(axes, workload, [row for row in rows if row.workload == workload.runs])
+    save(figure, path)
 
 
 def _panel(axes: Axes, workload: Workload, rows: Sequence[Row]) -> None:

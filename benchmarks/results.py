@@ -1,14 +1,14 @@
-"""From the records of all rounds to rows of medians, ratios, and goals met or missed."""
+"""From the records of all rounds to rows of medians and ratios."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import median
 from typing import Any, get_args
 
 from benchmarks.systems import SYSTEMS, Role
-from benchmarks.workloads import BY_NAME, COSTS, GOALS, Goal, Metric
+from benchmarks.workloads import BY_NAME, COSTS, Metric
 
 FIGURES: tuple[Metric, ...] = get_args(Metric)
 
@@ -38,23 +38,6 @@ class Row:
     of_best_peer: float | None = None
 
 
-@dataclass(frozen=True)
-class Verdict:
-    """What became of a goal: the ratio reached (None where it was not measured), and whether that is enough."""
-
-    goal: Goal
-    reached: float | None
-    ours: str = ""
-    theirs: str = ""
-
-    @property
-    def met(self) -> bool | None:
-        """Whether it was reached; None where it was not measured."""
-        if self.reached is None:
-            return None
-        return self.reached <= self.goal.bound if self.goal.at_most else self.reached >= self.goal.bound
-
-
 def make_rows(records: Iterable[dict[str, Any]], workers: int) -> list[Row]:
     """Return one row per workload and system, in the order in which they were run.
 
@@ -69,13 +52,7 @@ def make_rows(records: Iterable[dict[str, Any]], workers: int) -> list[Row]:
     return [_with_ratios(row, [other for other in rows if other.workload == row.workload]) for row in rows]
 
 
-def judge(rows: Sequence[Row], goals: Iterable[Goal] = GOALS) -> list[Verdict]:
-    """Return what became of each goal whose workload was run."""
-    run = {row.workload for row in rows}
-    return [_judge(goal, rows) for goal in goals if _where(goal) in run]
-
-
-def best(rows: Iterable[Row], metric: Metric) -> Row | None:
+def best(rows: Iterable[Row], metric: str) -> Row | None:
     """Return the row with the best figure, or None if no row has one."""
     measured = [row for row in rows if metric in row.figures]
     pick = min if metric in COSTS else max
@@ -110,22 +87,4 @@ def _with_ratios(row: Row, rows: Sequence[Row]) -> Row:
     ratio = None
     if peer is not None:
         ratio = peer.figures[metric] / value if cost else value / peer.figures[metric]
-    return Row(**{**vars(row), "of_limit": value / limit if limit else None, "of_best_peer": ratio})
-
-
-def _where(goal: Goal) -> str:
-    return BY_NAME[goal.workload].view_of or goal.workload
-
-
-def _judge(goal: Goal, rows: Sequence[Row]) -> Verdict:
-    here = [row for row in rows if row.workload == _where(goal)]
-    ours = best((row for row in here if row.system in goal.ours), goal.metric)
-    if ours is None:
-        return Verdict(goal, None)
-    value = ours.figures[goal.metric]
-    if not goal.theirs:
-        return Verdict(goal, value, ours.system)
-    theirs = best((row for row in here if {row.system, f"any {row.role}"} & set(goal.theirs)), goal.metric)
-    if theirs is None or not theirs.figures[goal.metric]:
-        return Verdict(goal, None, ours.system)
-    return Verdict(goal, value / theirs.figures[goal.metric], ours.system, theirs.system)
+    return replace(row, of_limit=value / limit if limit else None, of_best_peer=ratio)

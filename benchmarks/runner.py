@@ -1,12 +1,10 @@
-"""Runs the systems, each in a process of its own, in turns: A B C, A B C, ...
+"""Runs the systems in turns, each in a process of its own.
 
-A machine that slows down for a while then slows all of them, and the median over the rounds stands for each. In a
-quick run the process of a system does all of its workloads, one after the other, so that imports are paid once.
+In a quick run the process of a system does all of its workloads, one after the other, so that imports are paid once.
 """
 
 from __future__ import annotations
 
-import importlib.util
 import itertools
 import json
 import os
@@ -16,9 +14,11 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cache
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -26,11 +26,14 @@ from benchmarks.data import prepare
 from benchmarks.systems import SYSTEMS, System
 from benchmarks.systems.kernels import count_iterations
 from benchmarks.workloads import BY_NAME, Job, Workload
+from dataload.extras import installed
+from dataload.measuring import turns
+from dataload.transforms.fast import SWITCH, packages
 
 ROOT = Path(__file__).resolve().parents[1]
 # What a job may take beyond its own seconds: imports, starting, and a first batch.
 _PATIENCE = 60
-_RELEVANT = 300
+_MAX_ERROR = 300
 
 # Every system gets as many threads as it was given workers; a matrix product that starts its own would add to them.
 _ENVIRONMENT = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
@@ -79,11 +82,11 @@ def run(plan: Plan, on_result: Callable[[dict[str, Any]], None] = lambda result:
         references = [_reference(plan, workload, Path(scratch), iterations) for workload in plan.workloads]
         _make_references(references)
         jobs = [
-            [reference.for_system(system.name) for system in plan.systems(workload)]
+            [replace(reference, system=system.name) for system in plan.systems(workload)]
             for workload, reference in zip(plan.workloads, references, strict=True)
         ]
-        for group in _in_turns(plan, jobs):
-            for record in _run_group(group):
+        for number, group in _in_turns(plan, jobs):
+            for record in _run_group(group, number):
                 on_result(record)
                 records.append(record)
     return records
@@ -93,7 +96,7 @@ def missing(system: System) -> str | None:
     """Return why a system cannot run here, or None."""
     if system.fast:
         return None if _has_fast() else "not installed (extra fast)"
-    if system.needs and importlib.util.find_spec(system.needs) is None:
+    if system.needs and not installed(system.needs):
         extra = system.needs if system.needs in ("torch", "tensorflow") else "peers"
         return f"not installed (extra {extra})"
     return None
@@ -101,10 +104,14 @@ def missing(system: System) -> str | None:
 
 @cache
 def _has_fast() -> bool:
-    # Asked of the library itself, in a process of its own: what is imported here stays imported.
-    code = "from dataload.transforms import fast; raise SystemExit(not fast.packages())"
-    environment = {**os.environ, "DATALOAD_FAST": "1"}
-    return subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True).returncode == 0
+    # Asked in a process of its own: what is imported here stays imported.
+    with ProcessPoolExecutor(1, get_context("spawn")) as pool:
+        return bool(pool.submit(_fast_packages).result())
+
+
+def _fast_packages() -> list[str]:
+    os.environ[SWITCH] = "1"
+    return packages()
 
 
 def _reference(plan: Plan, workload: Workload, scratch: Path, iterations: int) -> Job:
@@ -113,57 +120,50 @@ def _reference(plan: Plan, workload: Workload, scratch: Path, iterations: int) -
     return Job(
         workload=workload.name,
         system="reference",
-        data=str(prepare(plan.data, workload.data or workload.name, samples)),
+        data=str(prepare(plan.data, workload.dataset, samples)),
         samples=samples,
         batch_size=workload.batch_size,
         workers=plan.workers,
         seconds=plan.seconds if workload.timed else 0.0,
         warm_up=plan.warm_up,
-        reference=str(scratch / f"{workload.function}.json"),
+        reference=str(scratch / f"{workload.name}.json"),
         options={"iterations": iterations},
     )
 
 
 def _make_references(jobs: list[Job]) -> None:
-    for record in _run_group([(0, job) for job in jobs if BY_NAME[job.workload].compared]):
+    for record in _run_group([job for job in jobs if BY_NAME[job.workload].compared], 0):
         if "error" in record:
             raise RuntimeError(f"dataload could not make the reference of {record['workload']}: {record['error']}")
 
 
-def _in_turns(plan: Plan, jobs: Sequence[list[Job]]) -> Iterable[list[tuple[int, Job]]]:
-    """Yield the jobs of each process, with the number of the round."""
-    if plan.quick:
-        groups: dict[str, list[Job]] = {}
-        for job in itertools.chain(*jobs):
-            groups.setdefault(job.system, []).append(job)
-        for number in range(plan.rounds):
-            for group in groups.values():
-                yield [(number, job) for job in group]
-        return
-    for row in jobs:
-        for number in range(plan.rounds):
-            for job in row:
-                yield [(number, job)]
+def _in_turns(plan: Plan, jobs: Sequence[list[Job]]) -> Iterable[tuple[int, list[Job]]]:
+    """Yield the number of the round and the jobs of each process, all of one system."""
+    if not plan.quick:
+        return itertools.chain.from_iterable(turns([[job] for job in row], plan.rounds) for row in jobs)
+    groups: dict[str, list[Job]] = {}
+    for job in itertools.chain(*jobs):
+        groups.setdefault(job.system, []).append(job)
+    return turns(list(groups.values()), plan.rounds)
 
 
-def _run_group(group: list[tuple[int, Job]]) -> list[dict[str, Any]]:
-    """Run jobs in one process, and return their records."""
-    heads = [{"workload": job.workload, "system": job.system, "round": number} for number, job in group]
-    reasons = [missing(SYSTEMS[job.system]) for _, job in group]
-    jobs = [job for (_, job), reason in zip(group, reasons, strict=True) if reason is None]
-    answers, problem = _start_and_wait(jobs) if jobs else ([], "")
-    answers += [{"error": problem}] * (len(jobs) - len(answers))
-    came = iter(answers)
-    return [
-        {**head, **(next(came) if reason is None else {"cannot": reason})}
-        for head, reason in zip(heads, reasons, strict=True)
-    ]
+def _run_group(jobs: list[Job], number: int) -> list[dict[str, Any]]:
+    """Run jobs of one system in one process, and return their records."""
+    if not jobs:
+        return []
+    if reason := missing(SYSTEMS[jobs[0].system]):
+        answers = [{"cannot": reason}] * len(jobs)
+    else:
+        answers, problem = _start_and_wait(jobs)
+        answers += [{"error": problem}] * (len(jobs) - len(answers))
+    heads = [{"workload": job.workload, "system": job.system, "round": number} for job in jobs]
+    return [head | answer for head, answer in zip(heads, answers, strict=True)]
 
 
 def _start_and_wait(jobs: list[Job]) -> tuple[list[dict[str, Any]], str]:
     """Return the answers that came, and what is to be said about the others."""
-    command = [sys.executable, "-m", "benchmarks.worker", json.dumps([job.to_json() for job in jobs])]
-    environment = {**os.environ, **_ENVIRONMENT, "DATALOAD_FAST": str(int(SYSTEMS[jobs[0].system].fast))}
+    command = [sys.executable, "-m", "benchmarks.worker", json.dumps([asdict(job) for job in jobs])]
+    environment = {**os.environ, **_ENVIRONMENT, SWITCH: str(int(SYSTEMS[jobs[0].system].fast))}
     limit = sum(job.seconds + job.warm_up for job in jobs) * 2 + _PATIENCE
     with tempfile.TemporaryFile() as errors:
         process = subprocess.Popen(
@@ -179,7 +179,7 @@ def _start_and_wait(jobs: list[Job]) -> tuple[list[dict[str, Any]], str]:
         finally:
             _kill(process)
         errors.seek(0)
-        last = errors.read().decode(errors="replace").strip()[-_RELEVANT:]
+        last = errors.read().decode(errors="replace").strip()[-_MAX_ERROR:]
     # The last line is not whole where the process was killed in the middle of it.
     return [json.loads(line) for line in output.decode().splitlines() if line.endswith("}")], f"{problem}: {last}"
 

@@ -13,6 +13,7 @@ import os
 import sys
 import traceback
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -33,9 +34,9 @@ def run(job: Job) -> dict[str, Any]:
         if system.needs:  # the import is not what the first batch is timed for
             importlib.import_module(system.needs)
         module = importlib.import_module(f"benchmarks.systems.{system.module}")
-        make = getattr(module, workload.function, None)
-        if make is None:
+        if job.workload not in module.RUNS:
             return {"cannot": module.CANNOT[job.workload]}
+        make = module.RUNS[job.workload]
         if system.role == "reference":
             return write_reference(make(job), Path(job.reference))
         measurement, summaries = measure(make, job)
@@ -45,7 +46,7 @@ def run(job: Job) -> dict[str, Any]:
             found = difference(summaries, expected, workload.tolerance, values=not own)
             if found is not None:
                 return {"error": f"did other work: {found}"}
-        return measurement.to_json()
+        return asdict(measurement)
     except Exception as error:
         traceback.print_exc()
         return {"error": f"{type(error).__name__}: {error}"}

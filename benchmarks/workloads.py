@@ -1,11 +1,8 @@
-"""The workloads, and what dataload has to reach on them, as data.
-
-Apart from the code that runs and judges them, so that sizes and goals can be read in one place.
-"""
+"""The workloads as data: their sizes stand in one place."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, get_args
 
 Metric = Literal[
@@ -28,7 +25,7 @@ class Workload:
     """One kind of work.
 
     Attributes:
-        name: also the name of the function in a system's module, with `_` for spaces.
+        name: on the command line and in the tables `RUNS` of the systems.
         title: what is done.
         samples: in an epoch; a multiple of batch_size unless the rest is left out.
         batch_size: samples in a batch.
@@ -54,9 +51,14 @@ class Workload:
     compared: bool = True
 
     @property
-    def function(self) -> str:
-        """Name of the function that runs it."""
-        return self.name.replace(" ", "_")
+    def runs(self) -> str:
+        """The workload whose runs it shows."""
+        return self.view_of or self.name
+
+    @property
+    def dataset(self) -> str:
+        """The data set it reads."""
+        return self.data or self.name
 
 
 WORKLOADS = (
@@ -77,68 +79,6 @@ WORKLOADS = (
     Workload("growth workers", "clips with 1 to 8 process workers", 3008, 64, 1024, data="clips", tolerance=1e-3),
 )
 BY_NAME = {workload.name: workload for workload in WORKLOADS}
-
-
-@dataclass(frozen=True)
-class Goal:
-    """One line of what must be reached: the best of `ours` over the best of `theirs`, compared with `bound`.
-
-    Attributes:
-        workload: where.
-        text: as a person would say it.
-        ours: names of rows; the best one counts.
-        theirs: names of rows, or "any peer" for all rows of peers used in the ordinary way ("any" and a role); none
-            compares the value itself with the bound.
-        bound: what the ratio must reach (or, for costs, must not exceed).
-        metric: what is compared.
-    """
-
-    workload: str
-    text: str
-    ours: tuple[str, ...]
-    theirs: tuple[str, ...]
-    bound: float
-    metric: Metric = "samples_per_s"
-
-    @property
-    def at_most(self) -> bool:
-        """Whether the ratio must stay below the bound."""
-        return self.metric in COSTS
-
-
-BASE = ("dataload thread", "dataload process", "dataload auto")
-FAST = ("dataload thread +fast", "dataload process +fast", "dataload auto +fast")
-PEERS = ("any peer",)
-
-GOALS = (
-    Goal("speech", "1.3 x best peer, base dependencies", BASE, PEERS, 1.3),
-    Goal("speech", "1.8 x best peer, with fast", FAST, PEERS, 1.8),
-    Goal("speech", "90 % of the limit", BASE, ("limit",), 0.9),
-    Goal("speech", "90 % of the limit, with fast", FAST, ("limit +fast",), 0.9),
-    Goal("clips", "2.5 x best peer", BASE + FAST, PEERS, 2.5),
-    Goal("images", "3 x best peer", BASE, PEERS, 3.0),
-    Goal("table", "20 x torch", (*BASE, "dataload no workers"), ("torch",), 20.0),
-    Goal("table", "10 x best peer", (*BASE, "dataload no workers"), PEERS, 10.0),
-    Goal("python", "best peer", BASE, PEERS, 1.0),
-    Goal("latency", "10 x best peer with 2 workers", BASE, PEERS, 10.0),
-    Goal("latency", "0.95 x peers that are given as many threads", BASE, ("any by hand",), 0.95),
-    *(
-        Goal(name, "auto within 10 % of thread and process", ("dataload auto",), BASE[:2], 0.9)
-        for name in ("speech", "clips", "images", "python")
-    ),
-    Goal("start", "0.4 x torch spawn", ("dataload process",), ("torch spawn",), 0.4, "first_batch_s"),
-    Goal("main thread", "at most Grain's", ("dataload process",), ("grain processes",), 1.0, "main_ms_per_batch"),
-    *(
-        Goal(f"adapters {name}", f"{adapter} {bound} x the bare Loader", (adapter,), ("bare Loader",), bound)
-        for name, bound in (("speech", 0.95), ("images", 0.85))
-        for adapter in ("to_dataloader", "to_dataset")
-    ),
-    # "Flat" leaves room for what two runs of the same thing differ by.
-    Goal("growth samples", "10^9 costs what 10^3 does", ("10^9 samples",), ("10^3 samples",), 1.15, "cpu_s_per_1000"),
-    Goal("growth samples", "10^9: under 50 MB over the batches in flight", ("10^9 samples",), (), 50.0, "added_mb"),
-    Goal("growth samples", "10^3: no memory more after hundreds of epochs", ("10^3 samples",), (), 5.0, "late_mb"),
-    Goal("growth workers", "8 workers on 2 cores 0.9 x of 2", ("8 workers",), ("2 workers",), 0.9),
-)
 
 
 @dataclass(frozen=True)
@@ -169,13 +109,10 @@ class Job:
     reference: str
     options: dict[str, Any] = field(default_factory=dict)
 
-    def to_json(self) -> dict[str, Any]:
-        """Return it as plain JSON."""
-        return asdict(self)
-
-    def for_system(self, system: str) -> Job:
-        """Return the same job for another system."""
-        return replace(self, system=system)
+    @property
+    def dataset(self) -> str:
+        """The data set of the workload."""
+        return BY_NAME[self.workload].dataset
 
     def with_options(self, **options: Any) -> Job:
         """Return a copy with these options added."""

@@ -26,14 +26,3 @@ def _cgroup_quota(root: Path = Path("/sys/fs/cgroup")) -> float | None:
         period_us = int((root / "cpu" / "cpu.cfs_period_us").read_text())
         return quota_us / period_us if quota_us > 0 else None
     return None
-
-
-def processor_name() -> str:
-    """Return the processor's name, for reports; Linux tells it in /proc only."""
-    import platform  # Only reports need it, and `import dataload` is to be quick.
-
-    lines: list[str] = []
-    with suppress(OSError):
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()

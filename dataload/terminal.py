@@ -1,8 +1,7 @@
-"""What the commands print: lines, tables and progress, with rich where it is installed and in plain text
-elsewhere.
+"""Printing for the commands: lines, tables and progress, with rich where it is installed and in plain text elsewhere.
 
-Apart so that one helper, `open_terminal`, decides how output looks and no command asks again. Output that is
-not a terminal (a pipe, a file, a CI log) is plain text without any control characters.
+`open_terminal` alone decides how output looks. Output to a pipe, a file or a CI log is plain text without any control
+characters.
 """
 
 from __future__ import annotations

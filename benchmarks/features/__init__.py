@@ -1,13 +1,34 @@
 """`python -m benchmarks features`: each feature next to the packages that have it, as data.
 
-Apart from the loaders' benchmarks because nothing is loaded here: one call on one thread is timed. Every system has a
-module of its own in this folder, and a function for each row that it can do: what it gets it prepares, and it returns
-the call that is timed.
+Nothing is loaded here: one call on one thread is timed. Every system has a module of its own in this folder, whose
+table `CALLS` has a line for each row that it can do.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from benchmarks.goals import Goal
+
+Call = Callable[[], Any]
+
+
+def on(function: Callable[[Any], Any], prepare: Callable[[Any], Any] | None = None) -> Callable[[Any], Call]:
+    """Return what makes the timed call of a row from its sound.
+
+    Args:
+        function: is timed.
+        prepare: gives `function` the sound in the form that it takes, which is not timed.
+    """
+    return lambda sound: partial(function, prepare(sound) if prepare else sound)
+
+
+def each(function: Callable[[Any], Any]) -> Callable[[Any], list[Any]]:
+    """Return `function` for a list of clips."""
+    return lambda clips: [function(clip) for clip in clips]
 
 
 @dataclass(frozen=True)
@@ -15,7 +36,7 @@ class Row:
     """One feature.
 
     Attributes:
-        name: also the name of the function in a system's module.
+        name: on the command line and in the tables `CALLS`.
         title: what is computed.
         sound: "speech" (10 s at 16 kHz), "music" (10 s at 22.05 kHz), "clips" (64 of 0.3-0.5 s at 8 kHz), "mels"
             (1001 frames of 80 bins).
@@ -50,8 +71,8 @@ ROWS = (
     Row("pre_emphasis", "pre-emphasis"),
 )
 
-# Name in the table -> module, and whether the `fast` extra is switched on.
 OURS = ("dataload", "dataload +fast")
+# Name in the table -> module.
 SYSTEMS = {
     "dataload": "ours",
     "dataload +fast": "ours",
@@ -63,21 +84,19 @@ SYSTEMS = {
 }
 
 
-@dataclass(frozen=True)
-class Goal:
-    """How many times as fast `ours` must be as `theirs` on a row; None is every other package on every row."""
+EVERY_ROW = "every row"
 
-    ours: str
-    row: str | None
-    theirs: str | None
-    bound: float
+
+def _faster(ours: str, row: str, theirs: str | None, bound: float) -> Goal:
+    """Return the goal that `ours` is so many times as fast as a package, or as every package."""
+    return Goal(row, f"{ours} over {theirs or 'every package'}", (ours,), (theirs,) if theirs else (), bound, "speed")
 
 
 GOALS = (
-    Goal("dataload", None, None, 1.0),
-    Goal("dataload", "log_mel", "torch.stft", 1.1),
-    Goal("dataload +fast", "log_mel", "torch.stft", 2.0),
-    Goal("dataload", "log_mel", "kaldi-native-fbank", 5.0),
-    Goal("dataload", "log_mel_kaldi", "kaldi-native-fbank", 5.0),
-    Goal("dataload", "log_mel", "librosa", 2.0),
+    _faster("dataload", EVERY_ROW, None, 1.0),
+    _faster("dataload", "log_mel", "torch.stft", 1.1),
+    _faster("dataload +fast", "log_mel", "torch.stft", 2.0),
+    _faster("dataload", "log_mel", "kaldi-native-fbank", 5.0),
+    _faster("dataload", "log_mel_kaldi", "kaldi-native-fbank", 5.0),
+    _faster("dataload", "log_mel", "librosa", 2.0),
 )

@@ -1,4 +1,4 @@
-"""The command: run the rows, print the table and the goals, and write them as Markdown."""
+"""The command: run the rows, print the table, and write it as Markdown."""
 
 from __future__ import annotations
 
@@ -7,22 +7,28 @@ import importlib
 import os
 import shlex
 import sys
-from collections.abc import Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from benchmarks.features import GOALS, OURS, ROWS, SYSTEMS, Goal, Row
-from benchmarks.features.timing import Timing, race
-from benchmarks.machine import machine, versions
+from benchmarks import PACKAGES
+from benchmarks.features import EVERY_ROW, GOALS, OURS, ROWS, SYSTEMS, Row
+from benchmarks.features.timing import fast_extra, seconds_per_call
+from benchmarks.goals import Goal, Verdict, goals_table
 from dataload.blas import single_threaded_blas
-from dataload.terminal import Terminal, open_terminal
+from dataload.measuring import Report, Rounds, Table, about, describe, race
+from dataload.terminal import open_terminal
 from dataload.transforms import MelSpectrogram
 
-Results = dict[str, dict[str, Timing]]
+# Row -> system -> seconds per call.
+Results = dict[str, dict[str, Rounds]]
 
+_ONE_THREAD = (
+    *(f"{library}_NUM_THREADS" for library in ("OMP", "MKL", "OPENBLAS", "NUMBA")),
+    "TF_NUM_INTRAOP_THREADS",
+    "TF_NUM_INTEROP_THREADS",
+)
 NOTE = (
     "Milliseconds per call on one thread, medians over the rounds; all systems of a row take turns in one process. In "
     "brackets: how many times as fast dataload and dataload with the `fast` extra are. kaldi-native-fbank gets its "
@@ -34,25 +40,30 @@ def main(arguments: list[str]) -> None:
     """Run the command."""
     options = _parse(arguments)
     terminal = open_terminal()
-    _one_thread()
-    modules = {name: _module(name) for name in SYSTEMS}
-    terminal.line(f"not installed: {', '.join(n for n, m in modules.items() if m is None) or 'nothing'}")
+    os.environ.update(dict.fromkeys(_ONE_THREAD, "1"))
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    calls = {name: _calls(module) for name, module in SYSTEMS.items()}
+    terminal.line(f"not installed: {', '.join(name for name in calls if not calls[name]) or 'nothing'}")
     results: Results = {}
     sounds = make_sounds()
     with single_threaded_blas:
         single_threaded_blas.refresh()
         for row in options.features or ROWS:
             with terminal.progress(row.title, 1) as advance:
-                results[row.name] = _run(row, sounds[row.sound], modules, options.rounds, options.seconds)
+                made = {name: table[row.name](sounds[row.sound]) for name, table in calls.items() if row.name in table}
+                results[row.name] = _race(made, options.rounds, options.seconds)
                 advance()
-    about = {
-        "command": f"python -m benchmarks features {shlex.join(arguments)}".strip(),
-        "rounds": options.rounds,
-        "seconds": options.seconds,
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "note": options.note,
-    }
-    _report(terminal, results, about, options.out)
+    command = f"python -m benchmarks features {shlex.join(arguments)}".strip()
+    how = f"{options.rounds} rounds of {options.seconds:g} s a turn"
+    where = "; ".join(filter(None, [describe(about(PACKAGES), how), options.note]))
+    report = Report("Features: speed", command, where, NOTE, [_table(results)])
+    report.print(terminal)
+    if options.goals:
+        run = [goal for goal in GOALS if goal.where == EVERY_ROW or goal.where in results]
+        goals_table([_judge(goal, results) for goal in run]).print(terminal)
+    if options.out is not None:
+        report.write(options.out)
+        terminal.line(f"written to {options.out}")
 
 
 def make_sounds() -> dict[str, Any]:
@@ -71,91 +82,52 @@ def make_sounds() -> dict[str, Any]:
     }
 
 
-def _one_thread() -> None:
-    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"):
-        os.environ[name] = "1"
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-
-
-def _module(system: str) -> Any:
+def _calls(module: str) -> dict[str, Any]:
+    """Return the table of a system's module; it is empty where the package is not installed."""
     try:
-        module = importlib.import_module(f"benchmarks.features.{SYSTEMS[system]}")
+        calls: dict[str, Any] = importlib.import_module(f"benchmarks.features.{module}").CALLS
     except ImportError:
-        return None
-    # The frameworks are asked by themselves too: the environment comes too late for one that is loaded already.
-    if torch := sys.modules.get("torch"):
+        return {}
+    if torch := sys.modules.get("torch"):  # the environment comes too late if it is loaded already
         torch.set_num_threads(1)
-    if (tensorflow := sys.modules.get("tensorflow")) and SYSTEMS[system] == "tfsignal":
-        tensorflow.config.threading.set_intra_op_parallelism_threads(1)
-        tensorflow.config.threading.set_inter_op_parallelism_threads(1)
-    return module
+    return calls
 
 
-def _run(row: Row, sound: Any, modules: dict[str, Any], rounds: int, seconds: float) -> dict[str, Timing]:
-    calls = {
-        name: getattr(module, row.name)(sound)
-        for name, module in modules.items()
-        if module is not None and hasattr(module, row.name)
-    }
-    return race(calls, fast=frozenset({OURS[1]}), rounds=rounds, seconds=seconds)
+def _race(calls: dict[str, Any], rounds: int, seconds: float) -> dict[str, Rounds]:
+    def run(name: str, number: int) -> float:
+        with fast_extra(name == OURS[1]):
+            return seconds_per_call(calls[name], seconds if number >= 0 else 0.0)
+
+    # The warm-up is for what is compiled or cached on the first calls.
+    found = race(list(calls), run, rounds=rounds, warm_up=2)
+    return {name: Rounds(tuple(times)) for name, times in found.items()}
 
 
-def _report(terminal: Terminal, results: Results, about: dict[str, Any], out: Path | None) -> None:
+def _table(results: Results) -> Table:
     names = [name for name in SYSTEMS if any(name in found for found in results.values())]
     titles = {row.name: row.title for row in ROWS}
     cells = [[titles[row], *(_cell(found, name) for name in names)] for row, found in results.items()]
-    goals = [_verdict(goal, results) for goal in GOALS if goal.row is None or goal.row in results]
-    header, goal_header = ["feature", *names], ["goal", "must be", "is", ""]
-    terminal.table(header, cells)
-    terminal.line(NOTE)
-    terminal.table(goal_header, goals)
-    terminal.line(_describe(about))
-    if out is None:
-        return
-    parts = ["# Features: speed", "", f"`{about['command']}`", "", _describe(about), "", NOTE, ""]
-    parts += [*_markdown(header, cells), "", *_markdown(goal_header, goals), ""]
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text("\n".join(parts), encoding="utf-8")
-    terminal.line(f"written to {out}")
+    return Table(["feature", *names], cells)
 
 
-def _cell(found: dict[str, Timing], name: str) -> str:
+def _cell(found: dict[str, Rounds], name: str) -> str:
     if name not in found:
         return ""
-    text = f"{1000 * found[name].seconds:.3g}"
+    text = f"{1000 * found[name].median:.3g}"
     if name in OURS:
         return text
-    return f"{text} ({' / '.join(f'{found[ours].ratio(found[name]):.2g}' for ours in OURS)})"
+    return f"{text} ({' / '.join(f'{found[name].ratio(found[ours]):.2g}' for ours in OURS)})"
 
 
-def _verdict(goal: Goal, results: Results) -> list[str]:
-    rows = results if goal.row is None else [goal.row]
+def _judge(goal: Goal, results: Results) -> Verdict:
     ratios = {
-        (row, theirs): results[row][goal.ours].ratio(timing)
-        for row in rows
-        for theirs, timing in results[row].items()
-        if theirs not in OURS and goal.theirs in (None, theirs)
+        f"{row}, {theirs}": times.ratio(found[goal.ours[0]])
+        for row, found in results.items()
+        for theirs, times in found.items()
+        if goal.where in (row, EVERY_ROW) and theirs not in OURS and theirs in (goal.theirs or SYSTEMS)
     }
-    where = goal.row or "every row"
-    text = f"{where}: {goal.ours} over {goal.theirs or 'every package'}"
-    if not ratios:
-        return [text, f">= {goal.bound:g}", "", "not measured"]
-    least = min(ratios, key=lambda pair: ratios[pair])
-    found = f"{ratios[least]:.2f}" + ("" if goal.row else f" ({least[0]}, {least[1]})")
-    return [text, f">= {goal.bound:g}", found, "met" if ratios[least] >= goal.bound else "missed"]
-
-
-def _describe(about: dict[str, Any]) -> str:
-    here = machine()
-    where = f"{here['processor']}, {here['cores']} cores, {here['memory_gb']} GB"
-    found = ", ".join(f"{name} {version}" for name, version in versions().items())
-    how = f"{about['rounds']} rounds of {about['seconds']:g} s a turn"
-    return "; ".join(part for part in (where, found, how, about["date"], about["note"]) if part)
-
-
-def _markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    lines = [header, ["---", *["---:"] * (len(header) - 1)], *rows]
-    return ["| " + " | ".join(cells) + " |" for cells in lines]
+    worst = min(ratios, key=lambda pair: ratios[pair], default="")
+    return Verdict(goal, ratios.get(worst), worst)
 
 
 def _parse(arguments: list[str]) -> argparse.Namespace:
@@ -167,6 +139,7 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=0.15, help="of each turn; 0.15")
     parser.add_argument("--out", type=Path, help="file for the table in Markdown")
     parser.add_argument("--note", default="", help="what should be known of the machine")
+    parser.add_argument("--goals", action="store_true", help="print what must be reached, and whether it is")
     return parser.parse_args(arguments)
 
 

@@ -2,30 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
-from typing import Any
 
-import torch
 from lhotse import Fbank, FbankConfig, Mfcc, MfccConfig
+from torch import from_numpy
 
-Call = Callable[[], Any]
+from benchmarks.features import each, on
 
+_EXACT = {"round_to_power_of_two": False}
+_CLIPS = Fbank(FbankConfig(8_000, num_filters=40, **_EXACT))
 
-def log_mel(x: Any) -> Call:
-    config = FbankConfig(16_000, num_filters=80, round_to_power_of_two=False)
-    return partial(Fbank(config).extract, torch.from_numpy(x), 16_000)
-
-
-def log_mel_clips(x: Any) -> Call:
-    extractor = Fbank(FbankConfig(8_000, num_filters=40, round_to_power_of_two=False))
-    waves = [torch.from_numpy(clip) for clip in x]
-    return lambda: [extractor.extract(wave, 8_000) for wave in waves]
-
-
-def log_mel_kaldi(x: Any) -> Call:
-    return partial(Fbank(FbankConfig(16_000, num_filters=80)).extract, torch.from_numpy(x), 16_000)
-
-
-def mfcc_kaldi(x: Any) -> Call:
-    return partial(Mfcc(MfccConfig(16_000)).extract, torch.from_numpy(x), 16_000)
+CALLS = {
+    "log_mel": on(
+        partial(Fbank(FbankConfig(16_000, num_filters=80, **_EXACT)).extract, sampling_rate=16_000), from_numpy
+    ),
+    "log_mel_clips": on(each(partial(_CLIPS.extract, sampling_rate=8_000)), each(from_numpy)),
+    "log_mel_kaldi": on(partial(Fbank(FbankConfig(16_000, num_filters=80)).extract, sampling_rate=16_000), from_numpy),
+    "mfcc_kaldi": on(partial(Mfcc(MfccConfig(16_000)).extract, sampling_rate=16_000), from_numpy),
+}

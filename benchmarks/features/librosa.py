@@ -9,63 +9,46 @@ from typing import Any
 import librosa
 import numpy as np
 
-Call = Callable[[], Any]
-FRAMES = {"n_fft": 400, "hop_length": 160, "pad_mode": "reflect"}
+from benchmarks.features import each, on
+
+_FRAMES = {"n_fft": 400, "hop_length": 160, "pad_mode": "reflect"}
+_RMS = {"frame_length": 400, "hop_length": 160}
 
 
-def spectrogram(x: Any) -> Call:
-    return lambda: np.abs(librosa.stft(x, **FRAMES)) ** 2
+def _on_waves(function: Callable[..., Any], **options: Any) -> Callable[[Any], Any]:
+    return lambda x: function(y=x, **options)
 
 
-def istft(x: Any) -> Call:
-    return partial(librosa.istft, librosa.stft(x, n_fft=400, hop_length=160), n_fft=400, hop_length=160)
+def _power(x: Any) -> Any:
+    return np.abs(librosa.stft(x, **_FRAMES)) ** 2
 
 
-def mel(x: Any) -> Call:
-    return partial(librosa.feature.melspectrogram, y=x, sr=16_000, n_mels=80, **FRAMES)
+def _log(mel: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    return lambda x: np.log(np.maximum(mel(x), 1e-10))
 
 
-def log_mel(x: Any) -> Call:
-    power = mel(x)
-    return lambda: np.log(np.maximum(power(), 1e-10))
+def _bands_first(x: Any) -> Any:
+    return np.ascontiguousarray(x.T)
 
 
-def log_mel_clips(x: Any) -> Call:
-    numbers = {"sr": 8_000, "n_mels": 40, "n_fft": 200, "hop_length": 80, "pad_mode": "reflect"}
-    return lambda: [np.log(np.maximum(librosa.feature.melspectrogram(y=clip, **numbers), 1e-10)) for clip in x]
+_melspectrogram = partial(_on_waves, librosa.feature.melspectrogram)
+_speech = _melspectrogram(sr=16_000, n_mels=80, **_FRAMES)
+_clips = _log(_melspectrogram(sr=8_000, n_mels=40, n_fft=200, hop_length=80, pad_mode="reflect"))
+_music = _melspectrogram(sr=22_050)
 
-
-def log_mel_librosa(x: Any) -> Call:
-    return lambda: librosa.power_to_db(librosa.feature.melspectrogram(y=x, sr=22_050))
-
-
-def mfcc(x: Any) -> Call:
-    return partial(librosa.feature.mfcc, y=x, sr=16_000, n_mfcc=13, n_mels=80, **FRAMES)
-
-
-def chroma(x: Any) -> Call:
-    return partial(librosa.feature.chroma_stft, y=x, sr=22_050, tuning=0.0)
-
-
-def energy(x: Any) -> Call:
-    return partial(librosa.feature.rms, y=x, frame_length=400, hop_length=160)
-
-
-def zero_crossings(x: Any) -> Call:
-    return partial(librosa.feature.zero_crossing_rate, x, frame_length=400, hop_length=160)
-
-
-def deltas(x: Any) -> Call:
-    return partial(librosa.feature.delta, np.ascontiguousarray(x.T), width=5, mode="nearest")
-
-
-def pcen(x: Any) -> Call:
-    return partial(librosa.pcen, np.ascontiguousarray(x.T), sr=16_000, hop_length=160)
-
-
-def decibels(x: Any) -> Call:
-    return partial(librosa.power_to_db, x)
-
-
-def pre_emphasis(x: Any) -> Call:
-    return partial(librosa.effects.preemphasis, x)
+CALLS = {
+    "spectrogram": on(_power),
+    "istft": on(partial(librosa.istft, n_fft=400, hop_length=160), partial(librosa.stft, n_fft=400, hop_length=160)),
+    "mel": on(_speech),
+    "log_mel": on(_log(_speech)),
+    "log_mel_clips": on(each(_clips)),
+    "log_mel_librosa": on(lambda x: librosa.power_to_db(_music(x))),
+    "mfcc": on(_on_waves(librosa.feature.mfcc, sr=16_000, n_mfcc=13, n_mels=80, **_FRAMES)),
+    "chroma": on(_on_waves(librosa.feature.chroma_stft, sr=22_050, tuning=0.0)),
+    "energy": on(_on_waves(librosa.feature.rms, **_RMS)),
+    "zero_crossings": on(partial(librosa.feature.zero_crossing_rate, **_RMS)),
+    "deltas": on(partial(librosa.feature.delta, width=5, mode="nearest"), _bands_first),
+    "pcen": on(partial(librosa.pcen, sr=16_000, hop_length=160), _bands_first),
+    "decibels": on(librosa.power_to_db),
+    "pre_emphasis": on(librosa.effects.preemphasis),
+}

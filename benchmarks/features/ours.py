@@ -1,110 +1,33 @@
-"""The features by dataload; whether the `fast` extra is used is decided by whoever calls."""
+"""The features by dataload; whoever calls decides whether the `fast` extra is used."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
-from typing import Any
 
-from dataload.transforms import (
-    MFCC,
-    PCEN,
-    Chroma,
-    Deltas,
-    Energy,
-    LogMel,
-    MelSpectrogram,
-    Normalize,
-    PreEmphasis,
-    Spectrogram,
-    ZeroCrossingRate,
-)
-from dataload.transforms.functional import deltas as slopes
-from dataload.transforms.functional import istft as inverse
-from dataload.transforms.functional import power_to_db, stft
+from benchmarks.features import on
+from dataload import transforms as t
+from dataload.transforms.functional import deltas, istft, power_to_db, stft
 
-Call = Callable[[], Any]
-
-
-def spectrogram(x: Any) -> Call:
-    return partial(Spectrogram(16_000), x)
-
-
-def istft(x: Any) -> Call:
-    return partial(inverse, stft(x, n_fft=400, hop_length=160), hop_length=160)
-
-
-def mel(x: Any) -> Call:
-    return partial(MelSpectrogram(16_000), x)
-
-
-def log_mel(x: Any) -> Call:
-    return partial(LogMel(16_000), x)
-
-
-def log_mel_clips(x: Any) -> Call:
-    return partial(LogMel(8_000, n_mels=40).batch, x)
-
-
-def log_mel_librosa(x: Any) -> Call:
-    return partial(LogMel.preset("librosa"), x)
-
-
-def log_mel_kaldi(x: Any) -> Call:
-    return partial(LogMel.preset("kaldi", n_mels=80), x)
-
-
-def log_mel_tf(x: Any) -> Call:
-    return partial(LogMel.preset("tf.signal"), x)
-
-
-def log_mel_whisper(x: Any) -> Call:
-    return partial(LogMel.preset("whisper"), x)
-
-
-def mfcc(x: Any) -> Call:
-    return partial(MFCC(16_000), x)
-
-
-def mfcc_kaldi(x: Any) -> Call:
-    return partial(MFCC.preset("kaldi"), x)
-
-
-def mfcc_tf(x: Any) -> Call:
-    return partial(MFCC.preset("tf.signal"), x)
-
-
-def chroma(x: Any) -> Call:
-    return partial(Chroma.preset("librosa"), x)
-
-
-def energy(x: Any) -> Call:
-    return partial(Energy(16_000, pad_mode="constant", log=None), x)
-
-
-def zero_crossings(x: Any) -> Call:
-    return partial(ZeroCrossingRate(16_000), x)
-
-
-def deltas(x: Any) -> Call:
-    return partial(slopes, x)
-
-
-def deltas_kaldi(x: Any) -> Call:
-    return partial(Deltas(), x)
-
-
-def pcen(x: Any) -> Call:
-    return partial(PCEN(16_000), x)
-
-
-def decibels(x: Any) -> Call:
-    return partial(power_to_db, x)
-
-
-def cmvn(x: Any) -> Call:
-    return partial(Normalize(), x)
-
-
-def pre_emphasis(x: Any) -> Call:
-    return partial(PreEmphasis(), x)
+CALLS = {
+    "spectrogram": on(t.Spectrogram(16_000)),
+    "istft": on(partial(istft, hop_length=160), partial(stft, n_fft=400, hop_length=160)),
+    "mel": on(t.MelSpectrogram(16_000)),
+    "log_mel": on(t.LogMel(16_000)),
+    "log_mel_clips": on(t.LogMel(8_000, n_mels=40).batch),
+    "log_mel_librosa": on(t.LogMel.preset("librosa")),
+    "log_mel_kaldi": on(t.LogMel.preset("kaldi", n_mels=80)),
+    "log_mel_tf": on(t.LogMel.preset("tf.signal")),
+    "log_mel_whisper": on(t.LogMel.preset("whisper")),
+    "mfcc": on(t.MFCC(16_000)),
+    "mfcc_kaldi": on(t.MFCC.preset("kaldi")),
+    "mfcc_tf": on(t.MFCC.preset("tf.signal")),
+    "chroma": on(t.Chroma.preset("librosa")),
+    "energy": on(t.Energy(16_000, pad_mode="constant", log=None)),
+    "zero_crossings": on(t.ZeroCrossingRate(16_000)),
+    "deltas": on(deltas),
+    "deltas_kaldi": on(t.Deltas()),
+    "pcen": on(t.PCEN(16_000)),
+    "decibels": on(power_to_db),
+    "cmvn": on(t.Normalize()),
+    "pre_emphasis": on(t.PreEmphasis()),
+}

@@ -8,58 +8,47 @@ from typing import Any
 
 import tensorflow as tf
 
-Call = Callable[[], Any]
+from benchmarks.features import each, on
+
+Graph = Callable[[Any], Any]
 
 
-def _compiled(function: Callable[[Any], Any], x: Any) -> Call:
-    graph = tf.function(function, input_signature=[tf.TensorSpec([None], tf.float32)])
-    return partial(graph, tf.constant(x))
+def _magnitudes(length: int, hop: int) -> Graph:
+    return lambda wave: tf.abs(tf.signal.stft(wave, length, hop, fft_length=length))
 
 
-def _magnitudes(x: Any, length: int, hop: int) -> Any:
-    return tf.abs(tf.signal.stft(x, length, hop, fft_length=length))
+def _power(length: int, hop: int) -> Graph:
+    return lambda wave: tf.square(_magnitudes(length, hop)(wave))
 
 
-def spectrogram(x: Any) -> Call:
-    return _compiled(lambda wave: tf.square(_magnitudes(wave, 400, 160)), x)
+def _mel(spectrum: Graph, *bank: float) -> Graph:
+    weights = tf.signal.linear_to_mel_weight_matrix(*bank)
+    return lambda wave: spectrum(wave) @ weights
 
 
-def istft(x: Any) -> Call:
-    spectrum = tf.signal.stft(x, 400, 160, fft_length=400)
-    window = tf.signal.inverse_stft_window_fn(160)
-    inverse = tf.function(lambda s: tf.signal.inverse_stft(s, 400, 160, 400, window_fn=window))
-    return partial(inverse, spectrum)
+def _log(mel: Graph, floor: float = 1e-10) -> Graph:
+    return lambda wave: tf.math.log(mel(wave) + floor)
 
 
-def mel(x: Any) -> Call:
-    bank = tf.signal.linear_to_mel_weight_matrix(80, 201, 16_000, 0.0, 8_000.0)
-    return _compiled(lambda wave: tf.square(_magnitudes(wave, 400, 160)) @ bank, x)
+def _mfcc(logs: Graph) -> Graph:
+    return lambda wave: tf.signal.mfccs_from_log_mel_spectrograms(logs(wave))[..., :13]
 
 
-def log_mel(x: Any) -> Call:
-    bank = tf.signal.linear_to_mel_weight_matrix(80, 201, 16_000, 0.0, 8_000.0)
-    return _compiled(lambda wave: tf.math.log(tf.square(_magnitudes(wave, 400, 160)) @ bank + 1e-10), x)
+def _inverse(spectrum: Any) -> Any:
+    return tf.signal.inverse_stft(spectrum, 400, 160, 400, window_fn=tf.signal.inverse_stft_window_fn(160))
 
 
-def log_mel_clips(x: Any) -> Call:
-    bank = tf.signal.linear_to_mel_weight_matrix(40, 101, 8_000, 0.0, 4_000.0)
-    graph = tf.function(
-        lambda wave: tf.math.log(tf.square(_magnitudes(wave, 200, 80)) @ bank + 1e-10),
-        input_signature=[tf.TensorSpec([None], tf.float32)],
-    )
-    waves = [tf.constant(clip) for clip in x]
-    return lambda: [graph(wave) for wave in waves]
+_compiled = partial(tf.function, input_signature=[tf.TensorSpec([None], tf.float32)])
+_speech = _mel(_power(400, 160), 80, 201, 16_000, 0.0, 8_000.0)
+_clips = _log(_mel(_power(200, 80), 40, 101, 8_000, 0.0, 4_000.0))
+_recipe = _log(_mel(_magnitudes(1024, 256), 80, 513, 16_000, 80.0, 7_600.0), 1e-6)
 
-
-def log_mel_tf(x: Any) -> Call:
-    return _compiled(_recipe(), x)
-
-
-def mfcc_tf(x: Any) -> Call:
-    logs = _recipe()
-    return _compiled(lambda wave: tf.signal.mfccs_from_log_mel_spectrograms(logs(wave))[..., :13], x)
-
-
-def _recipe() -> Callable[[Any], Any]:
-    bank = tf.signal.linear_to_mel_weight_matrix(80, 513, 16_000, 80.0, 7_600.0)
-    return lambda wave: tf.math.log(_magnitudes(wave, 1024, 256) @ bank + 1e-6)
+CALLS = {
+    "spectrogram": on(_compiled(_power(400, 160)), tf.constant),
+    "istft": on(tf.function(_inverse), partial(tf.signal.stft, frame_length=400, frame_step=160, fft_length=400)),
+    "mel": on(_compiled(_speech), tf.constant),
+    "log_mel": on(_compiled(_log(_speech)), tf.constant),
+    "log_mel_clips": on(each(_compiled(_clips)), each(tf.constant)),
+    "log_mel_tf": on(_compiled(_recipe), tf.constant),
+    "mfcc_tf": on(_compiled(_mfcc(_recipe)), tf.constant),
+}

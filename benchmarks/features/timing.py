@@ -1,37 +1,15 @@
-"""Timing calls next to each other: every system in every round, medians over the rounds.
-
-Apart from the table, since it knows calls and seconds alone.
-"""
+"""Timing one call, with or without the `fast` extra."""
 
 from __future__ import annotations
 
 import os
 import statistics
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 from dataload.transforms.fast import SWITCH
-
-Call = Callable[[], Any]
-
-
-@dataclass(frozen=True)
-class Timing:
-    """Seconds per call of one system, in each round."""
-
-    rounds: tuple[float, ...]
-
-    @property
-    def seconds(self) -> float:
-        """The median."""
-        return statistics.median(self.rounds)
-
-    def ratio(self, other: Timing) -> float:
-        """Return how many times as fast this is as `other`: the median over rounds, whose halves ran side by side."""
-        return statistics.median(b / a for a, b in zip(self.rounds, other.rounds, strict=True))
 
 
 @contextmanager
@@ -42,36 +20,13 @@ def fast_extra(on: bool) -> Iterator[None]:
     try:
         yield
     finally:
-        if before is None:
-            del os.environ[SWITCH]
-        else:
+        del os.environ[SWITCH]
+        if before is not None:
             os.environ[SWITCH] = before
 
 
-def race(calls: Mapping[str, Call], *, fast: frozenset[str], rounds: int, seconds: float) -> dict[str, Timing]:
-    """Time calls in turn.
-
-    Args:
-        calls: name -> call.
-        fast: names that are called with the `fast` extra.
-        rounds: how often each has its turn; the order moves on by one in each round.
-        seconds: how long a turn is.
-    """
-    found: dict[str, list[float]] = {name: [] for name in calls}
-    for name, call in calls.items():
-        with fast_extra(name in fast):
-            for _ in range(3):  # what is compiled or cached on the first call
-                call()
-    names = list(calls)
-    for round_ in range(rounds):
-        first = round_ % len(names)
-        for name in names[first:] + names[:first]:
-            with fast_extra(name in fast):
-                found[name].append(_per_call(calls[name], seconds))
-    return {name: Timing(tuple(times)) for name, times in found.items()}
-
-
-def _per_call(call: Call, seconds: float) -> float:
+def seconds_per_call(call: Callable[[], Any], seconds: float) -> float:
+    """Return the median over the calls of so many seconds, at least one."""
     clock = time.perf_counter
     times = []
     end = clock() + seconds

@@ -1,6 +1,7 @@
 """The systems that are compared: which module runs each, in which setting, on which workloads.
 
-Apart from the modules, one per peer, so that this list can be read without importing any peer.
+Every module has two tables by workload: `RUNS`, from a job to an endless stream of batches, and `CANNOT`, the reasons
+for those that are left out. This list can be read without importing any peer.
 """
 
 from __future__ import annotations
@@ -10,6 +11,13 @@ from typing import Any, Literal
 
 Role = Literal["dataload", "peer", "by hand", "limit", "reference"]
 
+AUDIO = ("speech", "clips")
+ORDINARY = (*AUDIO, "images", "table", "python", "latency")
+ADAPTERS = ("adapters speech", "adapters images")
+KINDS = ("thread", "process", "auto")
+# Modules -> packages that they need, where those have other names or there is none.
+_NEEDS = {"dataload": None, "limit": None, "tfdata": "tensorflow"}
+
 
 @dataclass(frozen=True)
 class System:
@@ -18,22 +26,20 @@ class System:
     Attributes:
         name: of the row.
         module: below `benchmarks.systems`.
-        role: "peer" is a peer in the way that its own documentation shows; "by hand" is one that needs code that does
-            the loader's work by hand, or more threads than the others' two: shown, but not what goals are compared
-            with; "limit" is the bare work.
-        needs: package that must be installed.
-        workloads: that it runs; None is all of the ordinary ones.
+        workloads: that it runs.
         options: for the module.
+        role: "peer" is a peer in the way that its own documentation shows; "by hand" is one that needs code that does
+            the loader's work by hand, or more threads than the others' two: shown, but never the best peer; "limit" is
+            the bare work.
         fast: whether dataload may use its extra `fast`.
         quick: whether `--quick` runs it.
     """
 
     name: str
     module: str
-    role: Role
-    needs: str | None = None
-    workloads: tuple[str, ...] | None = None
+    workloads: tuple[str, ...] = ORDINARY
     options: dict[str, Any] = field(default_factory=dict)
+    role: Role = "peer"
     fast: bool = False
     quick: bool = True
 
@@ -42,84 +48,58 @@ class System:
         """What `--systems` names."""
         return "tf.data" if self.module == "tfdata" else self.module
 
+    @property
+    def needs(self) -> str | None:
+        """Package that must be installed."""
+        adapter: str | None = self.options.get("adapter")
+        return adapter or _NEEDS.get(self.module, self.module)
+
     def runs(self, workload: str) -> bool:
         """Return whether it has a row in the table of a workload."""
-        return workload in (ORDINARY if self.workloads is None else self.workloads)
+        return workload in self.workloads
 
 
-AUDIO = ("speech", "clips")
-ORDINARY = (*AUDIO, "images", "table", "python", "latency")
-ADAPTERS = ("adapters speech", "adapters images")
+def _ours(name: str, worker: str, *workloads: str, fast: bool = False, **options: Any) -> System:
+    return System(name, "dataload", workloads or ORDINARY, {"worker": worker, **options}, "dataload", fast)
 
 
-KINDS = ("thread", "process", "auto")
-
-
-def _dataload() -> list[System]:
-    rows = [
-        System(
-            f"dataload {kind}",
-            "dataload",
-            "dataload",
-            None,
-            (*ORDINARY, "start") if kind == "process" else None,
-            {"worker": kind},
-        )
-        for kind in KINDS
-    ]
-    rows += [
-        System(f"dataload {kind} +fast", "dataload", "dataload", None, AUDIO, {"worker": kind}, fast=True)
-        for kind in KINDS
-    ]
-    return rows
-
-
+_32 = {"threads": 32}
 _ALL = (
-    *_dataload(),
+    _ours("dataload thread", "thread"),
+    _ours("dataload process", "process", *ORDINARY, "start"),
+    _ours("dataload auto", "auto"),
+    *(_ours(f"dataload {kind} +fast", kind, *AUDIO, fast=True) for kind in KINDS),
     # Gathering rows in memory takes less time than handing a batch over; torch has no workers there either.
-    System("dataload no workers", "dataload", "dataload", None, ("table",), {"worker": "serial"}),
-    System("torch", "torch", "peer", "torch"),
-    System("torch, numpy kernel", "torch", "peer", "torch", AUDIO, {"kernel": "numpy"}),
-    System("torch, batches by hand", "torch", "by hand", "torch", ("images", "table"), {"by_hand": True}, quick=False),
-    System("tf.data", "tfdata", "peer", "tensorflow"),
-    System("grain threads=0", "grain", "peer", "grain", options={"threads": 0}, quick=False),
+    _ours("dataload no workers", "serial", "table"),
+    System("torch", "torch"),
+    System("torch, numpy kernel", "torch", AUDIO, {"kernel": "numpy"}),
+    System("torch, batches by hand", "torch", ("images", "table"), {"by_hand": True}, "by hand", quick=False),
+    System("tf.data", "tfdata"),
+    System("grain threads=0", "grain", options={"threads": 0}, quick=False),
     # In `latency` its 16 threads are compared with 16 of the others', below.
-    System("grain default", "grain", "peer", "grain", (*AUDIO, "images", "table", "python"), quick=False),
-    System("grain threads=2", "grain", "peer", "grain", options={"threads": 2}),
-    System("grain processes", "grain", "peer", "grain", (*ORDINARY, "start"), {"threads": 1, "processes": True}),
-    System("spdl", "spdl", "peer", "spdl"),
-    System("spdl default", "spdl", "peer", "spdl", (*AUDIO, "images", "table"), {"stages": True}, quick=False),
-    System("spdl processes", "spdl", "peer", "spdl", ("python",), {"processes": True}),
-    System("lhotse", "lhotse", "peer", "lhotse"),
-    System("webdataset", "webdataset", "peer", "webdataset"),
-    System("tf.data, 32 threads", "tfdata", "by hand", "tensorflow", ("latency",), {"threads": 32}, quick=False),
-    System("grain, 32 threads", "grain", "by hand", "grain", ("latency",), {"threads": 32}, quick=False),
-    System("spdl, 32 threads", "spdl", "by hand", "spdl", ("latency",), {"threads": 32}, quick=False),
-    System("limit", "limit", "limit"),
-    System("limit +fast", "limit", "limit", None, AUDIO, fast=True),
-    System("reference", "dataload", "reference", workloads=(), options={"worker": "serial"}),
+    System("grain default", "grain", (*AUDIO, "images", "table", "python"), quick=False),
+    System("grain threads=2", "grain", options={"threads": 2}),
+    System("grain processes", "grain", (*ORDINARY, "start"), {"threads": 1, "processes": True}),
+    System("spdl", "spdl"),
+    System("spdl default", "spdl", (*AUDIO, "images", "table"), {"stages": True}, quick=False),
+    System("spdl processes", "spdl", ("python",), {"processes": True}),
+    System("lhotse", "lhotse"),
+    System("webdataset", "webdataset"),
+    System("tf.data, 32 threads", "tfdata", ("latency",), _32, "by hand", quick=False),
+    System("grain, 32 threads", "grain", ("latency",), _32, "by hand", quick=False),
+    System("spdl, 32 threads", "spdl", ("latency",), _32, "by hand", quick=False),
+    System("limit", "limit", role="limit"),
+    System("limit +fast", "limit", AUDIO, role="limit", fast=True),
+    System("reference", "dataload", (), {"worker": "serial"}, "reference"),
+    # Rows of workloads that look at one thing only.
+    System("torch spawn", "torch", ("start",), {"start": "spawn"}),
+    System("torch forkserver", "torch", ("start",), {"start": "forkserver"}, quick=False),
+    System("torch fork", "torch", ("start",), {"start": "fork"}),
+    _ours("bare Loader", "process", *ADAPTERS),
+    _ours("to_dataloader", "process", *ADAPTERS, adapter="torch"),
+    _ours("to_dataset", "process", *ADAPTERS, adapter="tensorflow"),
+    *(_ours(f"10^{n} samples", "thread", "growth samples", samples=10**n) for n in (3, 6, 9)),
+    *(_ours(f"{n} workers", "process", "growth workers", workers=n) for n in (1, 2, 4, 8)),
 )
 
-# Rows of workloads that look at one thing only.
-_SPECIAL = (
-    System("torch spawn", "torch", "peer", "torch", ("start",), {"start": "spawn"}),
-    System("torch forkserver", "torch", "peer", "torch", ("start",), {"start": "forkserver"}, quick=False),
-    System("torch fork", "torch", "peer", "torch", ("start",), {"start": "fork"}),
-    System("bare Loader", "dataload", "dataload", None, ADAPTERS, {"worker": "process"}),
-    System("to_dataloader", "dataload", "dataload", "torch", ADAPTERS, {"worker": "process", "adapter": "torch"}),
-    System(
-        "to_dataset", "dataload", "dataload", "tensorflow", ADAPTERS, {"worker": "process", "adapter": "tensorflow"}
-    ),
-    *(
-        System(
-            f"10^{n} samples", "dataload", "dataload", None, ("growth samples",), {"worker": "thread", "samples": 10**n}
-        )
-        for n in (3, 6, 9)
-    ),
-    *(
-        System(f"{n} workers", "dataload", "dataload", None, ("growth workers",), {"worker": "process", "workers": n})
-        for n in (1, 2, 4, 8)
-    ),
-)
-
-SYSTEMS = {system.name: system for system in (*_ALL, *_SPECIAL)}
+SYSTEMS = {system.name: system for system in _ALL}

@@ -3,75 +3,44 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from benchmarks.data import images as open_images
-from benchmarks.data import table as make_table
-from benchmarks.systems.kernels import Burn, Float32, Indexed, log_mel, wait
+from benchmarks.data import AUDIO, arrays
+from benchmarks.systems.kernels import Float32, Mapped, Work, log_mel
 from benchmarks.workloads import Job
 from dataload import ArraySource, FileSource, Loader
+from dataload.measuring import endless
 from dataload.transforms import DecodeAudio
 
-CANNOT: dict[str, str] = {}
 
-
-def speech(job: Job) -> Iterator[Any]:
-    return _audio(job, "flac")
-
-
-def clips(job: Job) -> Iterator[Any]:
-    return _audio(job, "wav")
-
-
-def images(job: Job) -> Iterator[Any]:
-    return _stream(job, ArraySource(open_images(job.data)))
-
-
-def table(job: Job) -> Iterator[Any]:
-    return _stream(job, ArraySource(tuple(make_table())))
-
-
-def python(job: Job) -> Iterator[Any]:
-    return _stream(job, range(job.samples), transforms=Burn.of(job))
-
-
-def latency(job: Job) -> Iterator[Any]:
-    return _stream(job, Indexed(wait, job.samples), read_concurrency=16)
-
-
-def start(job: Job) -> Iterator[Any]:
-    return _stream(job, ArraySource(np.zeros((job.samples, 8), np.float32)))
-
-
-adapters_speech = speech
-adapters_images = images
-growth_workers = clips
-
-
-@dataclass(frozen=True)
-class Rows:
-    """As many samples as one likes, made when they are asked for."""
-
-    length: int
-
-    def __len__(self) -> int:
-        return self.length
-
-    def __getitem__(self, index: int) -> Float32:
-        return np.full(256, index, np.float32)
-
-
-def growth_samples(job: Job) -> Iterator[Any]:
-    return _stream(job, Rows(job.options["samples"]), shuffle=True)
-
-
-def _audio(job: Job, suffix: str) -> Iterator[Any]:
-    transform = log_mel(job.workload)
-    source = FileSource(job.data, f"*.{suffix}", audio=str)
+def _audio(job: Job) -> Iterator[Any]:
+    transform = log_mel(job)
+    source = FileSource(job.data, f"*.{AUDIO[job.dataset][0]}", audio=str)
     return _stream(job, source, transforms={"audio": [DecodeAudio(transform.sample_rate), transform]})
+
+
+def _gathered(job: Job) -> Iterator[Any]:
+    columns = arrays(job.data, job.dataset, job.samples)
+    return _stream(job, ArraySource(tuple(columns) if len(columns) > 1 else columns[0]))
+
+
+def _python(job: Job) -> Iterator[Any]:
+    return _stream(job, range(job.samples), transforms=Work.of(job).function)
+
+
+def _latency(job: Job) -> Iterator[Any]:
+    work = Work.of(job)
+    return _stream(job, Mapped(work.keys, work.function), read_concurrency=16)
+
+
+def _sample(index: int) -> Float32:
+    return np.full(256, index, np.float32)
+
+
+def _growth(job: Job) -> Iterator[Any]:
+    return _stream(job, Mapped(range(job.options["samples"]), _sample), shuffle=True)
 
 
 def _stream(job: Job, source: Any, **options: Any) -> Iterator[Any]:
@@ -89,7 +58,11 @@ def _stream(job: Job, source: Any, **options: Any) -> Iterator[Any]:
         return Auto(loader)
     if job.options.get("adapter") == "tensorflow":
         return _tensorflow(loader)
-    return _for_ever(_adapt(loader, job.options.get("adapter")))
+    if job.options.get("adapter") == "torch":
+        from dataload.adapters.torch import to_dataloader
+
+        return endless(to_dataloader(loader))
+    return endless(loader)
 
 
 class Auto(Iterator[Any]):
@@ -97,7 +70,7 @@ class Auto(Iterator[Any]):
 
     def __init__(self, loader: Loader) -> None:
         self._loader = loader
-        self._batches = _for_ever(loader)
+        self._batches = endless(loader)
 
     def __next__(self) -> Any:
         return next(self._batches)
@@ -117,14 +90,6 @@ class Auto(Iterator[Any]):
         return "had not chosen yet" if choice is None else f"chose {choice.worker}: {choice.reason}"
 
 
-def _adapt(loader: Loader, adapter: str | None) -> Any:
-    if adapter != "torch":
-        return loader
-    from dataload.adapters.torch import to_dataloader
-
-    return to_dataloader(loader)
-
-
 def _tensorflow(loader: Loader) -> Generator[Any, None, None]:
     from dataload.adapters.tensorflow import to_dataset
 
@@ -133,6 +98,10 @@ def _tensorflow(loader: Loader) -> Generator[Any, None, None]:
     yield from to_dataset(loader).repeat()
 
 
-def _for_ever(loader: Any) -> Generator[Any, None, None]:
-    while True:
-        yield from loader
+RUNS = {
+    **dict.fromkeys(("speech", "clips", "adapters speech", "growth workers"), _audio),
+    **dict.fromkeys(("images", "table", "start", "adapters images"), _gathered),
+    "python": _python,
+    "latency": _latency,
+    "growth samples": _growth,
+}

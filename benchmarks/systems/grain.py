@@ -14,33 +14,13 @@ import grain
 import numpy as np
 from absl import flags
 
-from benchmarks.data import files
-from benchmarks.data import images as open_images
-from benchmarks.data import table as make_table
-from benchmarks.systems.kernels import Burn, Features, pad, wait
+from benchmarks.data import arrays
+from benchmarks.systems.kernels import Work, pad
 from benchmarks.workloads import Job
-
-CANNOT: dict[str, str] = {}
 
 # Where JAX is installed, Grain 0.2.18 asks for a flag before it starts processes, and fails if none were parsed:
 # github.com/google/grain/issues/1355.
 flags.FLAGS.mark_as_parsed()
-
-
-def speech(job: Job) -> Iterator[Any]:
-    return _stream(job, files(job.data, "flac"), Features.of(job), pad)
-
-
-def clips(job: Job) -> Iterator[Any]:
-    return _stream(job, files(job.data, "wav"), Features.of(job), pad)
-
-
-def images(job: Job) -> Iterator[Any]:
-    return _stream(job, Rows([open_images(job.data)]))
-
-
-def table(job: Job) -> Iterator[Any]:
-    return _stream(job, Rows(make_table()))
 
 
 class Rows:
@@ -63,16 +43,14 @@ class Rows:
         self.arrays = [a if isinstance(a, np.ndarray) else np.load(a, mmap_mode="r") for a in state]
 
 
-def python(job: Job) -> Iterator[Any]:
-    return _stream(job, range(job.samples), Burn.of(job))
+def _gathered(job: Job) -> Iterator[Any]:
+    return _stream(job, Rows(arrays(job.data, job.dataset, job.samples)))
 
 
-def latency(job: Job) -> Iterator[Any]:
-    return _stream(job, range(job.samples), wait)
-
-
-def start(job: Job) -> Iterator[Any]:
-    return _stream(job, Rows([np.zeros((job.samples, 8), np.float32)]))
+def _mapped(job: Job) -> Iterator[Any]:
+    work = Work.of(job)
+    # Its own way of stacking is used where samples have one shape.
+    return _stream(job, work.keys, work.function, pad if work.collate is pad else None)
 
 
 def _stream(job: Job, source: Any, function: Callable[[Any], Any] | None = None, collate: Any = None) -> Iterator[Any]:
@@ -93,3 +71,9 @@ def _stream(job: Job, source: Any, function: Callable[[Any], Any] | None = None,
     if job.options.get("processes"):
         dataset = dataset.mp_prefetch(grain.MultiprocessingOptions(job.workers, per_worker_buffer_size=2))
     return iter(dataset)
+
+
+RUNS = {
+    **dict.fromkeys(("speech", "clips", "python", "latency"), _mapped),
+    **dict.fromkeys(("images", "table", "start"), _gathered),
+}

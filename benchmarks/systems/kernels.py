@@ -1,19 +1,20 @@
 """The work itself, as plain functions of one sample, for the peers to call from their workers.
 
-Apart because every peer runs the same ones: what differs between rows is the loader, not the arithmetic. The classes
-are at the top of a module and hold numbers only, so that each can be sent to a process.
+Every peer runs the same ones: what differs between rows is the loader, not the arithmetic. The classes hold numbers
+only, so that each can be sent to a process.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.data import arrays, audio
 from benchmarks.workloads import Job
 from dataload.transforms import LogMel
 
@@ -22,9 +23,36 @@ Float32 = NDArray[np.float32]
 WAIT = 0.02  # seconds, of the workload `latency`
 
 
-def log_mel(workload: str) -> LogMel:
+@dataclass(frozen=True)
+class Work:
+    """A workload as any loader can be given it.
+
+    Attributes:
+        keys: what samples are made from, in their order: paths or indices.
+        function: from a key to a sample.
+        collate: from the samples of a batch to the batch.
+    """
+
+    keys: Sequence[Any]
+    function: Callable[[Any], Any]
+    collate: Callable[[Sequence[Any]], Any] = np.stack
+
+    @classmethod
+    def of(cls, job: Job) -> Work:
+        """Return the work of a job."""
+        if job.dataset in ("speech", "clips"):
+            return cls(audio(job.data, job.dataset), Features(log_mel(job)), pad)
+        if job.dataset == "images":
+            return cls(range(job.samples), arrays(job.data, job.dataset, job.samples)[0].__getitem__)
+        if job.dataset == "table":
+            columns = arrays(job.data, job.dataset, job.samples)
+            return cls(range(len(columns[0])), lambda i: tuple(column[i] for column in columns), _stack_columns)
+        return cls(range(job.samples), wait if job.workload == "latency" else Burn(job.options["iterations"]))
+
+
+def log_mel(job: Job) -> LogMel:
     """Return the transform of the workload: 400/160/80 at 16 kHz or 200/80/40 at 8 kHz."""
-    return LogMel(8_000, n_mels=40) if "clips" in workload or "workers" in workload else LogMel(16_000)
+    return LogMel(8_000, n_mels=40) if job.dataset == "clips" else LogMel(16_000)
 
 
 def read_audio(path: str) -> Float32:
@@ -40,11 +68,6 @@ class Features:
 
     transform: LogMel
 
-    @classmethod
-    def of(cls, job: Job) -> Features:
-        """Return the one of a workload."""
-        return cls(log_mel(job.workload))
-
     def __call__(self, path: str) -> Float32:
         """Return the features of one file."""
         return self.transform(read_audio(path))
@@ -59,16 +82,15 @@ def pad(rows: Sequence[Float32]) -> tuple[Float32, NDArray[np.int64]]:
     return batch, lengths
 
 
+def _stack_columns(rows: Sequence[Any]) -> Any:
+    return tuple(map(np.stack, zip(*rows, strict=True)))
+
+
 @dataclass(frozen=True)
 class Burn:
     """Pure Python that takes 1 ms: `iterations` were counted on this machine before the run."""
 
     iterations: int
-
-    @classmethod
-    def of(cls, job: Job) -> Burn:
-        """Return the one of a run."""
-        return cls(job.options["iterations"])
 
     def __call__(self, index: int) -> Float32:
         """Return two numbers that depend on the index."""
@@ -97,14 +119,14 @@ def _seconds(iterations: int) -> float:
 
 
 @dataclass(frozen=True)
-class Indexed:
-    """The numbers from 0 up as a map-style data set, each passed through a function."""
+class Mapped:
+    """Keys as a map-style data set, each passed through a function."""
 
-    function: Any
-    length: int
+    keys: Sequence[Any]
+    function: Callable[[Any], Any]
 
     def __len__(self) -> int:
-        return self.length
+        return len(self.keys)
 
     def __getitem__(self, index: int) -> Any:
-        return self.function(index)
+        return self.function(self.keys[index])

@@ -9,12 +9,10 @@ from lhotse import CutSet, Fbank, FbankConfig, Recording
 from lhotse.dataset import OnTheFlyFeatures, SimpleCutSampler
 from torch.utils.data import DataLoader, Dataset
 
-from benchmarks.data import files
+from benchmarks.data import audio
 from benchmarks.systems.kernels import log_mel
 from benchmarks.workloads import Job
-
-_AUDIO_ONLY = "reads recordings only"
-CANNOT = dict.fromkeys(("images", "table", "python", "latency"), _AUDIO_ONLY)
+from dataload.measuring import endless
 
 # Its features are Kaldi's: another mel scale and other frames at the ends, so shapes are compared and values are not.
 OWN_VALUES = True
@@ -30,17 +28,9 @@ class Cuts(Dataset[Any]):
         return self.features(cuts)
 
 
-def speech(job: Job) -> Iterator[Any]:
-    return _audio(job, "flac")
-
-
-def clips(job: Job) -> Iterator[Any]:
-    return _audio(job, "wav")
-
-
-def _audio(job: Job, suffix: str) -> Iterator[Any]:
-    transform = log_mel(job.workload)
-    cuts = CutSet.from_cuts(Recording.from_file(path).to_cut() for path in files(job.data, suffix)).to_eager()
+def _audio(job: Job) -> Iterator[Any]:
+    transform = log_mel(job)
+    cuts = CutSet.from_cuts(Recording.from_file(path).to_cut() for path in audio(job.data, job.dataset)).to_eager()
     config = FbankConfig(
         transform.sample_rate,
         round_to_power_of_two=False,  # 400 points are asked for, not 512
@@ -52,9 +42,8 @@ def _audio(job: Job, suffix: str) -> Iterator[Any]:
     loader = DataLoader(
         Cuts(features), sampler=sampler, batch_size=None, num_workers=job.workers, persistent_workers=True
     )
-    return _for_ever(loader)
+    return endless(loader)
 
 
-def _for_ever(loader: DataLoader[Any]) -> Iterator[Any]:
-    while True:
-        yield from loader
+RUNS = {"speech": _audio, "clips": _audio}
+CANNOT = dict.fromkeys(("images", "table", "python", "latency"), "reads recordings only")

@@ -11,54 +11,34 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.data import files
-from benchmarks.data import images as open_images
-from benchmarks.data import table as make_table
-from benchmarks.systems.kernels import Burn, log_mel
+from benchmarks.data import arrays, audio
+from benchmarks.systems.kernels import Work, log_mel
 from benchmarks.workloads import Job
 from dataload.transforms import DecodeAudio
 
-CANNOT = {"latency": "waiting takes no core"}
 
-
-def speech(job: Job) -> Iterator[Any]:
-    return _audio(job, "flac")
-
-
-def clips(job: Job) -> Iterator[Any]:
-    return _audio(job, "wav")
-
-
-def _audio(job: Job, suffix: str) -> Iterator[Any]:
-    transform = log_mel(job.workload)
-    decode, paths = DecodeAudio(transform.sample_rate), files(job.data, suffix)
+def _audio(job: Job) -> Iterator[Any]:
+    transform, paths = log_mel(job), audio(job.data, job.dataset)
+    decode = DecodeAudio(transform.sample_rate)
     for numbers in _batches(job):
-        if (
-            job.workload == "clips"
-        ):  # short clips go through one pass, long ones are transformed while still in the cache
+        # Short clips go through one pass, long ones are transformed while still in the cache.
+        if job.workload == "clips":
             yield transform.batch([decode(paths[i]) for i in numbers])[:1]
         else:
             yield [transform(decode(paths[i])) for i in numbers][:1]
 
 
-def images(job: Job) -> Iterator[Any]:
-    return _gather(job, [open_images(job.data)])
-
-
-def table(job: Job) -> Iterator[Any]:
-    return _gather(job, make_table())
-
-
-def _gather(job: Job, arrays: list[Any]) -> Iterator[Any]:
-    out = [np.empty((job.batch_size, *array.shape[1:]), array.dtype) for array in arrays]
+def _gather(job: Job) -> Iterator[Any]:
+    sources = arrays(job.data, job.dataset, job.samples)
+    out = [np.empty((job.batch_size, *array.shape[1:]), array.dtype) for array in sources]
     for numbers in _batches(job):
-        for array, batch in zip(arrays, out, strict=True):
+        for array, batch in zip(sources, out, strict=True):
             np.take(array, numbers, axis=0, out=batch, mode="clip")
         yield out
 
 
-def python(job: Job) -> Iterator[Any]:
-    burn = Burn.of(job)
+def _python(job: Job) -> Iterator[Any]:
+    burn = Work.of(job).function
     for numbers in _batches(job):
         yield [burn(i) for i in numbers]
 
@@ -67,3 +47,7 @@ def _batches(job: Job) -> Iterator[Any]:
     numbers = np.arange(job.samples // job.batch_size * job.batch_size).reshape(-1, job.batch_size)
     while True:
         yield from numbers
+
+
+RUNS = {"speech": _audio, "clips": _audio, "images": _gather, "table": _gather, "python": _python}
+CANNOT = {"latency": "waiting takes no core"}

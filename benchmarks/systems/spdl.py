@@ -13,48 +13,10 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 from spdl.pipeline import PipelineBuilder
 
-from benchmarks.data import files
-from benchmarks.data import images as open_images
-from benchmarks.data import table as make_table
-from benchmarks.systems.kernels import Burn, Features, pad, wait
+from benchmarks.systems.kernels import Work
 from benchmarks.workloads import Job
-
-CANNOT: dict[str, str] = {}
-
-
-def speech(job: Job) -> Iterator[Any]:
-    return _stream(job, files(job.data, "flac"), Features.of(job), pad)
-
-
-def clips(job: Job) -> Iterator[Any]:
-    return _stream(job, files(job.data, "wav"), Features.of(job), pad)
-
-
-def images(job: Job) -> Iterator[Any]:
-    return _stream(job, range(job.samples), open_images(job.data).__getitem__, np.stack)
-
-
-def table(job: Job) -> Iterator[Any]:
-    arrays = make_table()
-
-    def row(index: int) -> Any:
-        return tuple(array[index] for array in arrays)
-
-    def collate(rows: list[Any]) -> Any:
-        return tuple(map(np.stack, zip(*rows, strict=True)))
-
-    return _stream(job, range(len(arrays[0])), row, collate)
-
-
-def python(job: Job) -> Iterator[Any]:
-    return _stream(job, range(job.samples), Burn.of(job), np.stack)
-
-
-def latency(job: Job) -> Iterator[Any]:
-    return _stream(job, range(job.samples), wait, np.stack)
 
 
 @dataclass(frozen=True)
@@ -68,18 +30,19 @@ class Batch:
         return self.collate([self.function(key) for key in keys])
 
 
-def _stream(job: Job, source: Any, function: Callable[[Any], Any], collate: Callable[[Any], Any]) -> Iterator[Any]:
-    n, keys = job.batch_size, list(source)
+def _stream(job: Job) -> Iterator[Any]:
+    work, n = Work.of(job), job.batch_size
+    keys = list(work.keys)
     whole = len(keys) // n * n
     threads = job.options.get("threads", job.workers)
     pool = ProcessPoolExecutor(job.workers) if job.options.get("processes") else None
     if job.options.get("stages"):
         builder = PipelineBuilder().add_source(keys[:whole], continuous=True)
-        builder.pipe(function, concurrency=threads, output_order="input").aggregate(n).pipe(collate)
+        builder.pipe(work.function, concurrency=threads, output_order="input").aggregate(n).pipe(work.collate)
         return _for_ever(builder.add_sink(3).build(num_threads=threads), None)
     batches = [keys[i : i + n] for i in range(0, whole, n)]
     builder = PipelineBuilder().add_source(batches, continuous=True)
-    builder.pipe(Batch(function, collate), concurrency=threads, executor=pool, output_order="input")
+    builder.pipe(Batch(work.function, work.collate), concurrency=threads, executor=pool, output_order="input")
     pipeline = builder.add_sink(3).build(num_threads=threads, use_thread_output_queue=True)
     return _for_ever(pipeline, pool)
 
@@ -92,3 +55,6 @@ def _for_ever(pipeline: Any, pool: ProcessPoolExecutor | None) -> Iterator[Any]:
     finally:
         if pool is not None:
             pool.shutdown()
+
+
+RUNS = dict.fromkeys(("speech", "clips", "images", "table", "python", "latency"), _stream)

@@ -16,30 +16,25 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from benchmarks.data import files
-from benchmarks.data import images as open_images
-from benchmarks.data import table as make_table
-from benchmarks.systems.kernels import Burn, Features, log_mel, wait
+from benchmarks.data import audio, images, table
+from benchmarks.systems.kernels import Work, log_mel
 from benchmarks.workloads import Job
+from dataload.transforms.functional import mel_filters
 
-CANNOT: dict[str, str] = {}
 
-
-def speech(job: Job) -> Iterator[Any]:
-    features = Features.of(job)
+def _speech(job: Job) -> Iterator[Any]:
+    work = Work.of(job)
 
     def load(path: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        rows = tf.numpy_function(lambda name: features(name.decode()), [path], tf.float32)
-        rows = tf.ensure_shape(rows, (None, features.transform.n_mels))
+        rows = tf.numpy_function(lambda name: work.function(name.decode()), [path], tf.float32)
+        rows = tf.ensure_shape(rows, (None, log_mel(job).n_mels))
         return rows, tf.shape(rows, tf.int64)[0]
 
-    return _padded(job, files(job.data, "flac"), load, job.workers)
+    return _padded(job, load)
 
 
-def clips(job: Job) -> Iterator[Any]:
-    from dataload.transforms.functional import mel_filters
-
-    made = log_mel(job.workload)
+def _clips(job: Job) -> Iterator[Any]:
+    made = log_mel(job)
     filters = tf.constant(mel_filters(made.sample_rate, n_fft=made.n_fft, n_mels=made.n_mels))
     half = made.n_fft // 2
 
@@ -52,17 +47,18 @@ def clips(job: Job) -> Iterator[Any]:
         return rows, tf.shape(rows, tf.int64)[0]
 
     # One clip at a time on every core is faster than one transform of the padded batch.
-    return _padded(job, files(job.data, "wav"), load, job.workers)
+    return _padded(job, load)
 
 
-def _padded(job: Job, paths: list[str], load: Callable[..., Any], parallel: int) -> Iterator[Any]:
-    dataset = tf.data.Dataset.from_tensor_slices(paths).repeat().map(load, num_parallel_calls=parallel)
+def _padded(job: Job, load: Callable[..., Any]) -> Iterator[Any]:
+    paths = tf.data.Dataset.from_tensor_slices(audio(job.data, job.dataset)).repeat()
+    dataset = paths.map(load, num_parallel_calls=job.workers)
     return _stream(dataset.padded_batch(job.batch_size, drop_remainder=True))
 
 
-def images(job: Job) -> Iterator[Any]:
+def _images(job: Job) -> Iterator[Any]:
     # A memory map is no tensor: `from_tensor_slices` would read all of it. Whole batches by numpy_function are fastest.
-    array = open_images(job.data)
+    array = images(job.data)
     n = job.batch_size
 
     def load(start: tf.Tensor) -> tf.Tensor:
@@ -73,21 +69,16 @@ def images(job: Job) -> Iterator[Any]:
     return _stream(starts.map(load, num_parallel_calls=job.workers))
 
 
-def table(job: Job) -> Iterator[Any]:
-    return _stream(tf.data.Dataset.from_tensor_slices(tuple(make_table())).repeat().batch(job.batch_size, True))
+def _table(job: Job) -> Iterator[Any]:
+    return _stream(tf.data.Dataset.from_tensor_slices(tuple(table())).repeat().batch(job.batch_size, True))
 
 
-def python(job: Job) -> Iterator[Any]:
-    return _numbers(job, Burn.of(job), 2, job.workers)
+def _mapped(job: Job) -> Iterator[Any]:
+    work, parallel = Work.of(job), job.options.get("threads", job.workers)
+    shape = work.function(0).shape
 
-
-def latency(job: Job) -> Iterator[Any]:
-    return _numbers(job, wait, 4, job.options.get("threads", job.workers))
-
-
-def _numbers(job: Job, function: Callable[[int], Any], width: int, parallel: int) -> Iterator[Any]:
     def load(index: tf.Tensor) -> tf.Tensor:
-        return tf.ensure_shape(tf.numpy_function(function, [index], tf.float32), (width,))
+        return tf.ensure_shape(tf.numpy_function(work.function, [index], tf.float32), shape)
 
     dataset = tf.data.Dataset.range(job.samples).repeat().map(load, num_parallel_calls=parallel)
     return _stream(dataset.batch(job.batch_size, True), max(parallel, job.workers))
@@ -98,3 +89,13 @@ def _stream(dataset: tf.data.Dataset, threads: int = 0) -> Iterator[Any]:
     if threads:
         options.threading.private_threadpool_size = threads
     return iter(dataset.prefetch(2).with_options(options))
+
+
+RUNS = {
+    "speech": _speech,
+    "clips": _clips,
+    "images": _images,
+    "table": _table,
+    "python": _mapped,
+    "latency": _mapped,
+}

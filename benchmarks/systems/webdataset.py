@@ -12,41 +12,26 @@ import soundfile
 import torch
 import webdataset
 
-from benchmarks.data import files
-from benchmarks.data import images as open_images
+from benchmarks.data import AUDIO, audio, files, images
 from benchmarks.systems.kernels import log_mel, pad
 from benchmarks.workloads import Job
+from dataload.measuring import endless
 
-CANNOT = {
-    "table": "streams tar files; arrays in memory are no source for it",
-    "python": "runs in torch's DataLoader: see torch",
-    "latency": "streams tar files: no single reads that could wait",
-}
 # A batch is made of one worker's samples, so each shard holds whole batches; and there are enough for every worker.
 _BATCHES_PER_SHARD = 2
 
 
-def speech(job: Job) -> Iterator[Any]:
-    return _audio(job, "flac")
-
-
-def clips(job: Job) -> Iterator[Any]:
-    return _audio(job, "wav")
-
-
-def _audio(job: Job, suffix: str) -> Iterator[Any]:
-    transform = log_mel(job.workload)
+def _audio(job: Job) -> Iterator[Any]:
+    transform, suffix, paths = log_mel(job), AUDIO[job.dataset][0], audio(job.data, job.dataset)
 
     def decode(sample: dict[str, Any]) -> Any:
         return transform(soundfile.read(io.BytesIO(sample[suffix]), dtype="float32")[0])
 
-    paths = files(job.data, suffix)
-    shards = _shards(job, suffix, lambda i: Path(paths[i]).read_bytes())
-    return _stream(job, shards, decode, pad)
+    return _stream(job, _shards(job, suffix, lambda i: Path(paths[i]).read_bytes()), decode, pad)
 
 
-def images(job: Job) -> Iterator[Any]:
-    array = open_images(job.data)
+def _images(job: Job) -> Iterator[Any]:
+    array = images(job.data)
 
     def encode(index: int) -> bytes:
         return array[index].tobytes()
@@ -75,10 +60,12 @@ def _stream(job: Job, shards: list[str], decode: Callable[..., Any], collate: Ca
     dataset = webdataset.WebDataset(shards, shardshuffle=False).map(decode)
     # Batches are made in the workers, as its documentation advises, and samples are not decoded twice.
     dataset = dataset.batched(job.batch_size, collation_fn=collate, partial=False)
-    loader = webdataset.WebLoader(dataset, batch_size=None, num_workers=job.workers, persistent_workers=True)
-    return _for_ever(loader)
+    return endless(webdataset.WebLoader(dataset, batch_size=None, num_workers=job.workers, persistent_workers=True))
 
 
-def _for_ever(loader: Any) -> Iterator[Any]:
-    while True:
-        yield from loader
+RUNS = {"speech": _audio, "clips": _audio, "images": _images}
+CANNOT = {
+    "table": "streams tar files; arrays in memory are no source for it",
+    "python": "runs in torch's DataLoader: see torch",
+    "latency": "streams tar files: no single reads that could wait",
+}

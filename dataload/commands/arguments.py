@@ -1,7 +1,7 @@
-"""What can be written on the command line, and what wrong usage is.
+"""The arguments of the command line, and what wrong usage is.
 
-Apart from the commands so that `dataload --help` needs none of them. Values that argparse can check are
-checked here; `UsageError` is for those that only show once the user's folder or module is looked at.
+Apart from the commands so that `dataload --help` needs none of them. Values that argparse can check are checked here;
+`UsageError` is for those that only show once the user's folder or module is looked at.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ from argparse import ArgumentParser, ArgumentTypeError, RawDescriptionHelpFormat
 from collections.abc import Callable
 
 from dataload import __version__
+
+CANDIDATES = ("thread", "process")  # kinds of workers that are measured by default
 
 DESCRIPTION = "Data loading for machine learning: see it work, and measure it on your own data."
 EXAMPLES = """\
@@ -79,9 +81,9 @@ def _add_bench(bench: ArgumentParser) -> None:
     bench.add_argument(
         "--worker",
         type=kinds,
-        default="thread,process",
+        default=CANDIDATES,
         metavar="KIND,...",
-        help="thread, process (default: both)",
+        help=f"{', '.join(CANDIDATES)} (default: all)",
     )
     bench.add_argument(
         "--batch-size",
@@ -136,8 +138,8 @@ def worker_counts(text: str) -> tuple[int, ...]:
 
 
 def kinds(text: str) -> tuple[str, ...]:
-    """Read kinds of workers: `thread`, `process` or `thread,process`."""
+    """Read kinds of workers, with commas: `thread,process`."""
     parts = tuple(part.strip() for part in text.split(","))
-    if not set(parts) <= {"thread", "process"}:
-        raise ArgumentTypeError(f"{text!r} is not thread, process or thread,process")
+    if not set(parts) <= set(CANDIDATES):
+        raise ArgumentTypeError(f"{text!r} is not {', '.join(CANDIDATES)} or several of them: {','.join(CANDIDATES)}")
     return parts

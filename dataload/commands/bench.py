@@ -1,7 +1,4 @@
-"""`dataload bench`: which num_workers and which kind of worker is fastest for the user's own data.
-
-Apart from `sweep`, which measures: here arguments become a loader, and rows become a table and a sentence.
-"""
+"""`dataload bench`: which num_workers and which kind of worker is fastest for the user's own data."""
 
 from __future__ import annotations
 
@@ -11,23 +8,24 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dataload.commands.plots import plot_throughput
-from dataload.commands.report import print_rows, write_json
-from dataload.commands.sweep import (
-    Advice,
-    Row,
-    Setting,
-    advise,
-    make_settings,
-    sweep,
-    worker_counts,
-)
+from dataload.commands.sweep import Advice, Row, Setting, advise, make_settings, spread, sweep, worker_counts
 from dataload.commands.target import open_target
 from dataload.extras import require
 from dataload.machine import usable_cores
+from dataload.measuring import Column, Table, about, describe, write_json
 from dataload.terminal import Terminal, open_terminal
 
 if TYPE_CHECKING:
     from dataload import Loader
+
+LARGE_SPREAD = 1.5
+COLUMNS: tuple[Column[Row], ...] = (
+    Column("worker", lambda row: row.setting.worker or "none"),
+    Column("num_workers", lambda row: row.setting.num_workers),
+    Column("samples/s", lambda row: format(row.samples_per_second, ".0f" if row.samples_per_second >= 10 else ".2g")),
+    Column("speed-up", lambda row: f"{row.speed_up:.2f}x"),
+    Column("first batch", lambda row: f"{row.first_batch_seconds * 1000:.0f} ms"),
+)
 
 
 def run(arguments: Namespace) -> None:
@@ -38,33 +36,45 @@ def run(arguments: Namespace) -> None:
         MissingExtra: a plot is asked for and matplotlib is not installed.
     """
     terminal = open_terminal()
-    if arguments.plot:  # asked before measuring: it would be a pity to find out after
+    if arguments.plot:  # a long measurement would be lost otherwise
         require("matplotlib", extra="bench", purpose="--plot")
-    counts = arguments.workers or worker_counts(usable_cores())
-    settings = make_settings(counts, arguments.worker)
+    settings = make_settings(arguments.workers or worker_counts(usable_cores()), arguments.worker)
     with open_target(arguments.target, batch_size=arguments.batch_size, sample_rate=arguments.sample_rate) as loader:
         terminal.line(str(loader))
-        rows = measure_all(loader, settings, arguments.rounds, arguments.seconds, terminal)
-    advice = advise(rows)
-    print_rows(terminal, rows)
-    terminal.line()
-    terminal.line(advice_line(advice))
+        rows, advice = compare(loader, settings, arguments, terminal)
     if arguments.json:
-        write_json(Path(arguments.json), arguments.target, rows, advice)
+        write_figures(Path(arguments.json), arguments.target, rows, advice)
         terminal.line(f"figures: {arguments.json}")
     if arguments.plot:
         plot_throughput(Path(arguments.plot), arguments.target, rows)
         terminal.line(f"picture: {arguments.plot}")
 
 
-def measure_all(
-    loader: Loader, settings: Sequence[Setting], rounds: int, seconds: float, terminal: Terminal
-) -> list[Row]:
-    """Return the rows of a sweep, with progress shown."""
-    with terminal.progress(f"measuring {len(settings)} settings", (rounds + 1) * len(settings)) as advance:
-        return sweep(loader, settings, rounds=rounds, seconds=seconds, on_measured=advance)
+def compare(
+    loader: Loader, settings: Sequence[Setting], arguments: Namespace, terminal: Terminal
+) -> tuple[list[Row], Advice]:
+    """Measure `loader` with each of `settings`, print what came out, and return the rows and which setting to use.
+
+    Args:
+        loader: to measure.
+        settings: to compare.
+        arguments: of the command line: `rounds` and `seconds`.
+        terminal: to print to.
+    """
+    with terminal.progress(f"measuring {len(settings)} settings", (arguments.rounds + 1) * len(settings)) as advance:
+        rows = sweep(loader, settings, rounds=arguments.rounds, seconds=arguments.seconds, on_measured=advance)
+    Table.of(rows, COLUMNS).print(terminal)
+    terminal.line(describe(about()))
+    if (ratio := spread(rows)) > LARGE_SPREAD:
+        terminal.line(
+            f"rounds of one setting differ by up to {ratio:.1f}x: is the machine busy? More --rounds may help"
+        )
+    advice = advise(rows)
+    terminal.line(f"\nuse {advice.setting}: {advice.reason}")
+    return rows, advice
 
 
-def advice_line(advice: Advice) -> str:
-    """Return the advice as a sentence."""
-    return f"use {advice.setting}: {advice.reason}"
+def write_figures(path: Path, subject: str, rows: Sequence[Row], advice: Advice) -> None:
+    """Write what `compare` found about `subject` to `path` as JSON, with the machine and the versions."""
+    choice = advice.setting.options() | {"reason": advice.reason}
+    write_json(path, {**about(subject=subject), "rows": [row.to_json() for row in rows], "advice": choice})

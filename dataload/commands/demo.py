@@ -1,8 +1,5 @@
-"""`dataload demo`: a data set, a measurement and a classifier in two minutes, with no network and no data of
-one's own.
-
-Apart from `bench` because it shows the library rather than measures the user's data; both measure with
-`sweep`.
+"""`dataload demo`: a data set, a measurement and a classifier in two minutes, without network and without data of
+the user's own. It measures as `dataload bench` does.
 """
 
 from __future__ import annotations
@@ -11,14 +8,15 @@ from argparse import Namespace
 from pathlib import Path
 
 from dataload import FileSource, Loader
-from dataload.commands.bench import advice_line, measure_all
+from dataload.commands.arguments import CANDIDATES
+from dataload.commands.bench import compare, write_figures
 from dataload.commands.plots import plot_batch, plot_throughput
-from dataload.commands.report import print_rows, write_json
-from dataload.commands.sweep import KINDS, Row, Setting, advise, make_settings, worker_counts
+from dataload.commands.sweep import Row, Setting, make_settings, worker_counts
 from dataload.commands.tones import NAMES, SAMPLE_RATE, SYMBOLS, label_of, make_tones
 from dataload.commands.training import Task, Trained, frame_statistics, train_all
 from dataload.extras import installed, pip_line
 from dataload.machine import usable_cores
+from dataload.measuring import Table
 from dataload.terminal import Terminal, open_terminal
 from dataload.transforms import DecodeAudio, LogMel
 
@@ -38,20 +36,15 @@ def run(arguments: Namespace) -> None:
     terminal.line(str(loader))
 
     terminal.line("\nThroughput (decode, log-mel, padded batches)")
-    settings = make_settings(worker_counts(usable_cores()), KINDS)
-    rows = measure_all(loader, settings, arguments.rounds, arguments.seconds, terminal)
-    advice = advise(rows)
-    print_rows(terminal, rows)
-    terminal.line(advice_line(advice))
-    write_json(out / "bench.json", SUBJECT, rows, advice)
+    settings = make_settings(worker_counts(usable_cores()), CANDIDATES)
+    rows, advice = compare(loader, settings, arguments, terminal)
+    write_figures(out / "bench.json", SUBJECT, rows, advice)
     draw(out, loader, rows, terminal)
 
     terminal.line(f"\nTraining on {folders.train}, tested on {folders.held_out}")
     results = train(folders.train, folders.held_out, advice.setting, arguments.seed, terminal)
-    terminal.table(
-        ("model", "held-out accuracy", "time"),
-        [(result.name, f"{result.accuracy:.3f}", f"{result.seconds:.1f} s") for result in results],
-    )
+    cells = [(result.name, f"{result.accuracy:.3f}", f"{result.seconds:.1f} s") for result in results]
+    Table(("model", "held-out accuracy", "time"), cells).print(terminal)
     summarize(out, folders.root, terminal)
 
 

@@ -1,8 +1,4 @@
-"""The pictures: throughput against workers, and the spectrograms of one batch.
-
-Apart because it alone imports matplotlib, and only when a picture is drawn. Figures are made without pyplot:
-it would look for a display and keep them alive.
-"""
+"""The pictures: throughput against workers, and the spectrograms of one batch."""
 
 from __future__ import annotations
 
@@ -14,11 +10,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from dataload.commands.sweep import KINDS, Row
-from dataload.extras import require
+from dataload.measuring.pictures import new_figure, save
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+    from dataload.commands.sweep import Row
 
 COLOURS = {"thread": "#1b7837", "process": "#762a83"}
 
@@ -31,30 +26,19 @@ def plot_throughput(path: Path, subject: str, rows: Sequence[Row]) -> None:
     Raises:
         MissingExtra: matplotlib is not installed.
     """
-    figure = _figure(6.4, 4.2)
+    figure = new_figure(6.4, 4.2)
     axes = figure.add_subplot()
     base = [row for row in rows if row.setting.num_workers == 0]
     for row in base:
         axes.axhline(row.samples_per_second, color="0.6", linestyle="--", linewidth=1, label="0 workers")
-    for kind in KINDS:
-        line = [row for row in rows if row.setting.worker == kind]
-        if not line:
-            continue
-        line = base + line
+    for kind in dict.fromkeys(row.setting.worker for row in rows if row.setting.worker):
+        line = base + [row for row in rows if row.setting.worker == kind]
         rate = np.array([row.samples_per_second for row in line])
         low = rate - [min(row.rounds) for row in line]
         high = [max(row.rounds) for row in line] - rate
         workers = [row.setting.num_workers for row in line]
-        axes.errorbar(
-            workers,
-            rate,
-            yerr=(low, high),
-            label=kind,
-            color=COLOURS[kind],
-            marker="o",
-            elinewidth=1,
-            capsize=3,
-        )
+        colour = COLOURS.get(kind or "")  # None takes matplotlib's next one
+        axes.errorbar(workers, rate, (low, high), label=kind, color=colour, marker="o", elinewidth=1, capsize=3)
     axes.set_title(f"Throughput: {subject}")
     axes.set_xlabel("num_workers")
     axes.set_ylabel("samples per second")
@@ -64,7 +48,7 @@ def plot_throughput(path: Path, subject: str, rows: Sequence[Row]) -> None:
     axes.grid(alpha=0.3)
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False)
-    _save(figure, path)
+    save(figure, path)
 
 
 def plot_batch(
@@ -89,7 +73,7 @@ def plot_batch(
     """
     count, frames, n_mels = spectrograms.shape
     lines = math.ceil(count / columns)
-    figure = _figure(1.5 * columns, 1.5 * lines + 0.8)
+    figure = new_figure(1.5 * columns, 1.5 * lines + 0.8)
     grid = figure.subplots(lines, columns, sharex=True, sharey=True, squeeze=False)
     heard = [spectrogram[:length] for spectrogram, length in zip(spectrograms, lengths, strict=True)]
     low, high = np.percentile(np.concatenate(heard), (1, 99.8))
@@ -104,17 +88,4 @@ def plot_batch(
     figure.suptitle(f"One batch: log-mel spectrograms, padded to {frames} frames")
     figure.supxlabel("frame")
     figure.supylabel("mel band")
-    _save(figure, path)
-
-
-def _figure(width: float, height: float) -> Figure:
-    """Return an empty figure of this size in inches."""
-    require("matplotlib", extra="bench", purpose="drawing a picture")
-    from matplotlib.figure import Figure
-
-    return Figure(figsize=(width, height), layout="constrained")
-
-
-def _save(figure: Figure, path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=120)
+    save(figure, path)

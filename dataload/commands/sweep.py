@@ -1,10 +1,8 @@
-"""How fast a loader is at each number of workers, and which setting to use.
+"""How fast a loader is with each number and kind of workers, and which setting to use.
 
-Apart from the commands that print it: everything here is a function from loaders and numbers to frozen data.
-
-Settings take turns (A B C, A B C, ...), so that a machine that slows down for a while slows all of them, and the median
-over the rounds stands for each. Every measurement begins with a cold copy of the loader: its first batch is timed on
-its own, the start of the workers included; samples are counted once every worker has delivered a batch.
+Settings take turns, and the median over the rounds stands for each. Every measurement begins with a cold copy of the
+loader: its first batch is timed on its own, the start of the workers included; samples are counted once every worker
+has delivered a batch.
 """
 
 from __future__ import annotations
@@ -13,17 +11,16 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from statistics import median
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
-from dataload.errors import ConfigError
+from dataload.measuring import Rounds, endless, race, take
 
 if TYPE_CHECKING:
     from dataload import Loader
 
-Kind = Literal["thread", "process"]
-KINDS: tuple[Kind, ...] = ("thread", "process")
-MOST_WORKERS = 8
+MAX_WORKERS = 8
 MARGIN = 0.05  # settings closer than this are taken as equally fast
+WARM_UP_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
@@ -31,7 +28,7 @@ class Setting:
     """A kind of worker and how many; with 0 workers the kind is None."""
 
     num_workers: int
-    worker: Kind | None = None
+    worker: str | None = None
 
     def options(self) -> dict[str, Any]:
         """Return the loader's arguments for this setting."""
@@ -60,6 +57,11 @@ class Row:
     first_batch_seconds: float
     rounds: tuple[float, ...]
 
+    def to_json(self) -> dict[str, Any]:
+        """Return it as plain JSON."""
+        figures = {name: value for name, value in vars(self).items() if name != "setting"}
+        return {**vars(self.setting), **figures}
+
 
 @dataclass(frozen=True)
 class Advice:
@@ -75,11 +77,11 @@ def worker_counts(cores: int) -> tuple[int, ...]:
     >>> worker_counts(2), worker_counts(6), worker_counts(64)
     ((0, 1, 2), (0, 1, 2, 3, 4, 6), (0, 1, 2, 3, 4, 8))
     """
-    most = min(cores, MOST_WORKERS)
-    return tuple(range(min(most, 4) + 1)) + ((most,) if most > 4 else ())
+    top = min(cores, MAX_WORKERS)
+    return tuple(range(min(top, 4) + 1)) + ((top,) if top > 4 else ())
 
 
-def make_settings(counts: Sequence[int], kinds: Sequence[Kind]) -> list[Setting]:
+def make_settings(counts: Sequence[int], kinds: Sequence[str]) -> list[Setting]:
     """Return every combination once; 0 workers always come first: speed-ups are counted from there."""
     above = sorted(set(counts) - {0})
     return [Setting(0), *(Setting(count, kind) for kind in dict.fromkeys(kinds) for count in above)]
@@ -101,19 +103,28 @@ def sweep(
         rounds: how often each setting is measured.
         seconds: how long each measurement runs; an epoch that ends sooner is followed by the next.
         on_measured: called after each of the `(rounds + 1) * len(settings)` measurements; those of the first
-            turn warm up files, caches and imports and are thrown away.
+            round warm up files, caches and imports and are dropped.
 
     Raises:
         ConfigError: the loader has no batches.
     """
-    measured: dict[Setting, list[Measurement]] = {setting: [] for setting in settings}
-    for turn in range(rounds + 1):
-        for setting in settings:
-            measurement = measure(loader, setting, seconds if turn else min(seconds, 0.5))
-            if turn:
-                measured[setting].append(measurement)
-            on_measured()
-    return _rows(measured)
+
+    def run(setting: Setting, number: int) -> Measurement:
+        return measure(loader, setting, seconds if number >= 0 else min(seconds, WARM_UP_SECONDS))
+
+    measured = race(settings, run, rounds=rounds, warm_up=1, on_measured=on_measured)
+    rates = {setting: tuple(one.samples_per_second for one in found) for setting, found in measured.items()}
+    base = median(rates[settings[0]])
+    return [
+        Row(
+            setting,
+            samples_per_second=median(rates[setting]),
+            speed_up=median(rates[setting]) / base,
+            first_batch_seconds=median(one.first_batch_seconds for one in found),
+            rounds=rates[setting],
+        )
+        for setting, found in measured.items()
+    ]
 
 
 def measure(loader: Loader, setting: Setting, seconds: float) -> Measurement:
@@ -126,15 +137,10 @@ def measure(loader: Loader, setting: Setting, seconds: float) -> Measurement:
         start = time.perf_counter()
         samples = _sample_counts(cold)
         next(samples)
-        first_at = time.perf_counter()
+        first = time.perf_counter() - start
         for _ in range(setting.num_workers - 1):  # the others' first batches were made in the same time
             next(samples)
-        begin = now = time.perf_counter()
-        delivered = 0
-        while not delivered or now - begin < seconds:
-            delivered += next(samples)
-            now = time.perf_counter()
-    return Measurement(first_at - start, delivered / (now - begin))
+        return Measurement(first, take(samples, seconds, size=int).rate)
 
 
 def advise(rows: Sequence[Row]) -> Advice:
@@ -153,39 +159,13 @@ def advise(rows: Sequence[Row]) -> Advice:
 
 def spread(rows: Sequence[Row]) -> float:
     """Return the largest ratio of the fastest round of a setting to its slowest: 1 where all rounds agree."""
-    return max(max(row.rounds) / min(row.rounds) for row in rows)
+    return max(Rounds(row.rounds).spread for row in rows)
 
 
 def _sample_counts(loader: Loader) -> Iterator[int]:
-    """Yield the number of samples of each batch, epoch after epoch."""
-    while True:
-        count = 0
-        for count in _epoch(loader):
-            yield count
-        if not count:
-            raise ConfigError(f"{loader!r} has no batches to measure")
-
-
-def _epoch(loader: Loader) -> Iterator[int]:
-    """Yield the number of samples of each batch of an epoch, which the loader counts: a batch can be anything."""
-    before = 0
-    for _ in loader:
-        after = loader.stats.samples
-        yield after - before
-        before = after
-
-
-def _rows(measured: dict[Setting, list[Measurement]]) -> list[Row]:
-    rows: list[Row] = []
-    for setting, measurements in measured.items():
-        rate = median(one.samples_per_second for one in measurements)
-        rows.append(
-            Row(
-                setting,
-                samples_per_second=rate,
-                speed_up=rate / (rows[0].samples_per_second if rows else rate),
-                first_batch_seconds=median(one.first_batch_seconds for one in measurements),
-                rounds=tuple(one.samples_per_second for one in measurements),
-            )
-        )
-    return rows
+    """Yield the number of samples of each batch, which the loader counts: a batch can be anything."""
+    epoch, before = -1, 0
+    for _ in endless(loader):
+        stats = loader.stats
+        yield stats.samples - (before if stats.epoch == epoch else 0)
+        epoch, before = stats.epoch, stats.samples

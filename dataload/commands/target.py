@@ -1,6 +1,6 @@
-"""From what the user names on the command line to a loader: a folder of audio, or `module:attribute`.
+"""From the target named on the command line to a loader: a folder of audio, or `module:attribute`.
 
-Apart from the measuring because this is where wrong usage shows, and where the user's own code is run.
+Wrong usage shows here, and the user's own code runs here.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """A small Keras model on the demo's batches: `model.fit` on `to_dataset`.
 
-Apart because it alone of the commands imports TensorFlow and Keras.
+No other command imports TensorFlow or Keras.
 """
 
 from __future__ import annotations

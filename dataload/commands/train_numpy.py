@@ -1,8 +1,4 @@
-"""Softmax regression in numpy on the demo's batches: what a loader's batches are, with no framework in
-between.
-
-Apart because each framework of the demo has a module of its own.
-"""
+"""Softmax regression in numpy on the demo's batches, with no framework in between."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """A small torch model on the demo's batches, through `to_dataloader`.
 
-Apart because it alone of the commands imports torch.
+No other command imports torch.
 """
 
 from __future__ import annotations

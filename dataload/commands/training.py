@@ -1,6 +1,6 @@
 """The demo's classifiers: the same loaders, one small model per framework.
 
-Apart from the demo so that a framework is one line here and one module `train_*`, which alone imports it.
+A framework is one line here and one module `train_*`, which alone imports it.
 """
 
 from __future__ import annotations

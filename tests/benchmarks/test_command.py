@@ -1,6 +1,7 @@
 """The real command, on one small workload, with the frameworks that the tests have."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -19,7 +20,7 @@ def run(*arguments, timeout=240):
 def finished(tmp_path_factory):
     out = tmp_path_factory.mktemp("out")
     data = tmp_path_factory.mktemp("data")
-    options = ["--quick", "--rounds", 2, "--seconds", 0.1, "--systems", "dataload,torch,tf.data,grain"]
+    options = ["--quick", "--goals", "--rounds", 2, "--seconds", 0.1, "--systems", "dataload,torch,tf.data,grain"]
     result = run("table", *options, "--out", out, "--data", data)
     assert result.returncode == 0, result.stdout + result.stderr
     return result, out, json.loads((out / "benchmarks.json").read_text())
@@ -51,8 +52,21 @@ def test_the_report_is_printed_and_written(finished):
     result, out, _ = finished
     written = (out / "benchmarks.md").read_text()
     for text in (result.stdout, written):
-        assert "x best peer" in text and "tf.data" in text and "20 x torch" in text
+        assert "x best peer" in text and "tf.data" in text
     assert (out / "benchmarks.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_goals_are_printed_and_stay_out_of_the_page(finished):
+    result, out, _ = finished
+    assert "table: 20 x torch" in result.stdout and "must be" in result.stdout
+    written = (out / "benchmarks.md").read_text().replace("--goals", "")  # which the command in it names
+    assert not {"goal", "goals", "met", "missed"} & set(re.findall(r"\w+", written))
+
+
+def test_without_asking_for_goals_there_are_none(tmp_path):
+    result = run("start", "--quick", "--systems", "dataload", "--out", tmp_path, "--data", tmp_path)
+    assert result.returncode == 0 and "dataload process" in result.stdout
+    assert "must be" not in result.stdout and "goals" not in json.loads((tmp_path / "benchmarks.json").read_text())
 
 
 def test_a_peer_that_is_not_installed_says_so(finished):

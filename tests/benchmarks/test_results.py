@@ -2,8 +2,8 @@
 
 import pytest
 
-from benchmarks.results import judge, make_rows
-from benchmarks.workloads import Goal
+from benchmarks.goals import Goal, judge
+from benchmarks.results import make_rows
 
 
 def record(system, rate, workload="images", number=0, **figures):
@@ -66,7 +66,7 @@ def test_a_goal_compares_the_best_of_ours_with_the_best_peer(rate, met):
         record("torch, batches by hand", 5000.0),
     )
     (verdict,) = judge(list(rows.values()), [RATE])
-    assert verdict.met is met and (verdict.ours, verdict.theirs) == ("dataload process", "torch")
+    assert verdict.met is met and verdict.source == "dataload process / torch"
 
 
 def test_a_cost_must_stay_below_its_bound():
