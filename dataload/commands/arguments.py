@@ -10,8 +10,7 @@ from argparse import ArgumentParser, ArgumentTypeError, RawDescriptionHelpFormat
 from collections.abc import Callable
 
 from dataload import __version__
-
-CANDIDATES = ("thread", "process")  # kinds of workers that are measured by default
+from dataload.workers import CANDIDATES, KINDS
 
 DESCRIPTION = "Data loading for machine learning: see it work, and measure it on your own data."
 EXAMPLES = """\
@@ -140,6 +139,7 @@ def worker_counts(text: str) -> tuple[int, ...]:
 def kinds(text: str) -> tuple[str, ...]:
     """Read kinds of workers, with commas: `thread,process`."""
     parts = tuple(part.strip() for part in text.split(","))
-    if not set(parts) <= set(CANDIDATES):
-        raise ArgumentTypeError(f"{text!r} is not {', '.join(CANDIDATES)} or several of them: {','.join(CANDIDATES)}")
+    known = [name for name in KINDS if name != "auto"]
+    if not set(parts) <= set(known):
+        raise ArgumentTypeError(f"{text!r} is not {', '.join(known)} or several of them: {','.join(known)}")
     return parts

@@ -8,7 +8,6 @@ from argparse import Namespace
 from pathlib import Path
 
 from dataload import FileSource, Loader
-from dataload.commands.arguments import CANDIDATES
 from dataload.commands.bench import compare, write_figures
 from dataload.commands.plots import plot_batch, plot_throughput
 from dataload.commands.sweep import Row, Setting, make_settings, worker_counts
@@ -19,6 +18,7 @@ from dataload.machine import usable_cores
 from dataload.measuring import Table
 from dataload.terminal import Terminal, open_terminal
 from dataload.transforms import DecodeAudio, LogMel
+from dataload.workers import CANDIDATES
 
 BATCH_SIZE = 32
 N_MELS = 40
