@@ -10,7 +10,11 @@ import os
 import pickle
 import socket
 import struct
-from collections.abc import Callable, Sequence
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from types import ModuleType
 from typing import Any
 
 import cloudpickle
@@ -33,13 +37,45 @@ def dump(message: Any) -> tuple[bytes, list[memoryview]]:
 
 def dump_by_value(message: Any) -> tuple[bytes, list[memoryview]]:
     """Return the pickle of a message that holds the user's functions, and the memory of the arrays in it."""
-    return _dump(cloudpickle.dumps, message)
+    with _mains_by_value():
+        return _dump(cloudpickle.dumps, message)
 
 
 def dump_whole(message: Any) -> bytes:
     """Return the pickle of a message, its arrays and the user's classes in it."""
-    data: bytes = cloudpickle.dumps(message, protocol=5)
+    with _mains_by_value():
+        data: bytes = cloudpickle.dumps(message, protocol=5)
     return data
+
+
+_by_value_lock = threading.Lock()
+
+
+@contextmanager
+def _mains_by_value() -> Iterator[None]:
+    """Let what is defined in the program's main module travel by value under whatever name that module has.
+
+    It is `__main__` for a script, `__mp_main__` in the children of multiprocessing, any name under `runpy` and `exec`:
+    a module that no import statement has made, and that no other process can import.
+    """
+    with _by_value_lock:
+        known = cloudpickle.list_registry_pickle_by_value()
+        mains = [
+            module
+            for name, module in list(sys.modules.items())
+            if isinstance(module, ModuleType)
+            and name not in ("__main__", *sys.builtin_module_names)
+            and getattr(module, "__spec__", None) is None
+            and getattr(module, "__name__", None) == name
+            and name not in known
+        ]
+        for module in mains:
+            cloudpickle.register_pickle_by_value(module)
+        try:
+            yield
+        finally:
+            for module in mains:
+                cloudpickle.unregister_pickle_by_value(module)
 
 
 def _dump(dumps: Callable[..., bytes], message: Any) -> tuple[bytes, list[memoryview]]:

@@ -21,7 +21,7 @@ from dataload.samples import leaves, where
 from dataload.transport import wire
 from dataload.transport.payload import receive_payload
 from dataload.transport.slots import SlotWriter
-from dataload.workers import failures, messages
+from dataload.workers import failures, logs, messages
 from dataload.workers.base import Result, Task, TaskRunner
 
 # At this signal a worker writes its Python stack to a file that the loader can read.
@@ -34,6 +34,8 @@ class _Desk:
     def __init__(self, sock: socket.socket, runner: TaskRunner) -> None:
         self.sock = sock
         self.runner = runner
+        # Log records come from any thread, and may not get between the parts of a result.
+        self._sending = threading.RLock()
         self.slots = SlotWriter()
         self.tasks: queue.SimpleQueue[Task] = queue.SimpleQueue()
         self._spares: Sampler | None = None
@@ -69,14 +71,15 @@ class _Desk:
         self.runner.expect(task)
         self.tasks.put(task)
 
+    def say(self, message: messages.Message) -> None:
+        """Send a message that has no body."""
+        with self._sending:
+            wire.send(self.sock, messages.write_header(message))
+
     def answer(self, task: Task, worker: str) -> None:
         """Make one batch, in a slot, and say where it is."""
-
-        def working_on(index: int) -> None:
-            wire.send(self.sock, messages.write_header(messages.WorkingOn(index)))
-
         alloc = self.slots.allocator()
-        result = self.runner.run(task, alloc, worker, working_on)
+        result = self.runner.run(task, alloc, worker, lambda index: self.say(messages.WorkingOn(index)))
         body, buffers = _encode(result, task, worker)
         try:
             manifest, descriptors = self.slots.finish(alloc, buffers)
@@ -84,8 +87,9 @@ class _Desk:
             annotate(error, f"in batch {task.number} of epoch {task.epoch}, {worker}, making shared memory for it")
             body, _ = messages.write_body(messages.Body(None, failures.pack(error)))
             manifest, descriptors = self.slots.finish(alloc, [])
-        wire.send(self.sock, messages.write_header(messages.Made(task.number, result.seconds, manifest)), body)
-        wire.send_descriptors(self.sock, descriptors)
+        with self._sending:
+            wire.send(self.sock, messages.write_header(messages.Made(task.number, result.seconds, manifest)), body)
+            wire.send_descriptors(self.sock, descriptors)
         for descriptor in descriptors:
             os.close(descriptor)
 
@@ -121,13 +125,15 @@ def serve(sock: socket.socket, number: int) -> None:
     worker = f"process worker {number} (pid {os.getpid()})"
     data, buffers = receive_payload(sock)
     try:
-        desk = _Desk(sock, TaskRunner(pickle.loads(data, buffers=buffers)))
+        pipeline, levels = pickle.loads(data, buffers=buffers)
+        desk = _Desk(sock, TaskRunner(pipeline))
     except BaseException as error:
         annotate(error, f"while {worker} was unpacking the source and transforms")
         body, _ = messages.write_body(messages.Body(None, failures.pack(error)))
         wire.send(sock, messages.write_header(messages.SetupFailed()), body)
         return
-    wire.send(sock, messages.write_header(messages.Started()))
+    logs.forward(levels, lambda record: desk.say(messages.Logged(record)))
+    desk.say(messages.Started())
     threading.Thread(target=desk.read_tasks, daemon=True).start()
     while True:
         desk.answer(desk.tasks.get(), worker)

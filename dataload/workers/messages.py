@@ -4,6 +4,7 @@
     worker -> loader   Made: a result, and where its batch lies
                        WorkingOn: the sample that is tried now, of a batch that has ended a worker before
                        Started: the pipeline is unpacked, tasks can be done
+                       Logged: a log record, for the handlers of the program
                        SetupFailed: the pipeline could not be unpacked
 
 Values travel as plain tuples: a class and an array in a pickle take five times as long.
@@ -58,12 +59,18 @@ class Started(NamedTuple):
     """The worker is ready for tasks."""
 
 
+class Logged(NamedTuple):
+    """The values of a log record."""
+
+    record: dict[str, Any]
+
+
 class SetupFailed(NamedTuple):
     """The worker cannot make anything; the body holds the failure."""
 
 
-Message = Made | WorkingOn | Started | SetupFailed
-_KINDS: tuple[Any, ...] = (Made, WorkingOn, Started, SetupFailed)
+Message = Made | WorkingOn | Started | Logged | SetupFailed
+_KINDS: tuple[Any, ...] = (Made, WorkingOn, Started, Logged, SetupFailed)
 
 
 class Body(NamedTuple):

@@ -17,6 +17,7 @@ from dataload.errors import NotPicklable, WorkerDied, WorkerNeverStarted
 from dataload.pipeline import Pipeline
 from dataload.transport import wire
 from dataload.transport.payload import Payload
+from dataload.workers import logs
 from dataload.workers.base import Result, Task, WorkerStatistics, closed, timed_out
 from dataload.workers.obituary import cause_of_death, obituary
 from dataload.workers.remote import Closed, Ended, Event, RemoteWorker, end_all
@@ -178,7 +179,7 @@ class ProcessWorkers:
 
 def _pack_pipeline(pipeline: Pipeline) -> Payload:
     try:
-        packed = wire.dump_by_value(pipeline)
+        packed = wire.dump_by_value((pipeline, logs.levels()))
     except Exception as error:
         parts = {"the source": pipeline.source, "collate_fn": pipeline.collate}
         parts |= {f"transform {stage}": stage.transform for stage in pipeline.stages}

@@ -24,7 +24,7 @@ from dataload.samplers.base import Sampler
 from dataload.transport import wire
 from dataload.transport.payload import Payload
 from dataload.transport.slots import SlotReader
-from dataload.workers import failures, messages
+from dataload.workers import failures, logs, messages
 from dataload.workers.base import Result, Task
 from dataload.workers.spawn import spawn
 
@@ -149,6 +149,9 @@ class RemoteWorker:
         message = messages.read_header(header)
         if isinstance(message, messages.WorkingOn):
             self.working_on = message.sample
+            return None
+        if isinstance(message, messages.Logged):
+            logs.handle(message.record)
             return None
         if isinstance(message, messages.Started):
             self.started = True

@@ -1,13 +1,12 @@
 """Starting a worker process: a fresh interpreter, one socket, no fork; and what else connects it with its loader.
 
 A forked copy of a process with threads (every process that has used torch, TensorFlow or BLAS) can deadlock on a lock
-that some thread held. A fresh interpreter cannot; it is told the parent's `sys.path` and nothing else, so it does not
-import the user's script, and a script needs no `if __name__ == "__main__":`.
+that some thread held. A fresh interpreter cannot; it does not import the user's script, so a script needs no
+`if __name__ == "__main__":`.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import socket
@@ -21,32 +20,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dataload.errors import annotate
+from dataload.workers import interpreter
 from dataload.workers.child import SHOW_STACK
 
-_BOOTSTRAP = """\
-import json, sys
-path, number, *descriptors = json.loads(sys.argv.pop())
-sys.path[:] = path
-from dataload.workers.child import main
-main(number, *descriptors)
-"""
-
 _STACK_SECONDS = 0.5
-
-# Several workers that each use every core for one matrix product would only wait for each other, and a worker that
-# grabbed a GPU would take its memory from the training.
-_ENVIRONMENT = {
-    "OMP_NUM_THREADS": "1",
-    "OPENBLAS_NUM_THREADS": "1",
-    "MKL_NUM_THREADS": "1",
-    "NUMEXPR_NUM_THREADS": "1",
-    "VECLIB_MAXIMUM_THREADS": "1",
-    "CUDA_VISIBLE_DEVICES": "",
-    # glibc gives the memory of large temporary arrays back to the system each time, and touching it again is slow:
-    # sixteen times x + 1 on 400 kB took 4.2 ms, and 0.2 ms where the memory was kept.
-    "MALLOC_TRIM_THRESHOLD_": str(256 << 20),
-    "MALLOC_MMAP_THRESHOLD_": str(64 << 20),
-}
 
 
 @contextmanager
@@ -127,21 +104,23 @@ def spawn(number: int) -> Spawned:
 
 def _spawn_posix(number: int) -> Spawned:
     with ExitStack() as ours, ExitStack() as theirs:
-        sock, other = socket.socketpair()
+        sock, other = map(_above_standard_streams, socket.socketpair())
         ours.callback(sock.close)
         theirs.callback(other.close)
-        reading, lifeline = os.pipe()
+        reading, lifeline = map(_above, os.pipe())
         ours.callback(os.close, lifeline)
         theirs.callback(os.close, reading)
-        stack = _unnamed_file()
+        stack = _above(_unnamed_file())
         ours.callback(os.close, stack)
         passed = (other.fileno(), reading, stack)
         with _no_interrupt():
             process = subprocess.Popen(
-                [sys.executable, "-c", _BOOTSTRAP, json.dumps([sys.path, number, *passed])],
+                interpreter.command(number, *passed),
                 stdin=subprocess.DEVNULL,
+                stdout=_inherited(1),
+                stderr=_inherited(2),
                 pass_fds=passed,
-                env={**os.environ, **_ENVIRONMENT},
+                env=interpreter.environment(),
             )
         ours.pop_all()
     return Spawned(process, sock, lifeline, stack)
@@ -152,9 +131,9 @@ def _spawn_windows(number: int) -> Spawned:
     with other:
         try:
             process = subprocess.Popen(
-                [sys.executable, "-c", _BOOTSTRAP, json.dumps([sys.path, number])],
+                interpreter.command(number),
                 stdin=subprocess.PIPE,
-                env={**os.environ, **_ENVIRONMENT},
+                env=interpreter.environment(),
             )
             assert process.stdin is not None
             process.stdin.write(other.share(process.pid))  # type: ignore[attr-defined, unused-ignore]
@@ -163,6 +142,34 @@ def _spawn_windows(number: int) -> Spawned:
             sock.close()
             raise
     return Spawned(process, sock)
+
+
+def _above(descriptor: int) -> int:
+    """Return the descriptor under a number that no standard stream has.
+
+    A program whose standard streams are closed would else lend their numbers to a worker's socket, and a `print` in a
+    transform would go there.
+    """
+    if descriptor > 2:
+        return descriptor
+    import fcntl
+
+    moved = fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, 3)
+    os.close(descriptor)
+    return moved
+
+
+def _above_standard_streams(sock: socket.socket) -> socket.socket:
+    return socket.socket(fileno=_above(sock.detach())) if sock.fileno() <= 2 else sock
+
+
+def _inherited(stream: int) -> int | None:
+    """Return what becomes of a standard stream: it is inherited (None), or nothing where it is closed here."""
+    try:
+        os.fstat(stream)
+    except OSError:
+        return subprocess.DEVNULL
+    return None
 
 
 def _unnamed_file() -> int:
