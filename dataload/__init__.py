@@ -1,6 +1,6 @@
 """dataload: one source/sampler/loader core that feeds torch or TensorFlow the same batches."""
 
-from dataload import errors
+from dataload import errors, registry
 from dataload.bad_samples import BadSample
 from dataload.chain import Chain, RandomBatchTransform, RandomTransform
 from dataload.collate import pad, stack
@@ -47,3 +47,10 @@ __all__ = [
     "pad",
     "stack",
 ]
+
+
+def _register_transforms() -> None:
+    import dataload.transforms  # noqa: F401  late: scipy is slow to import, and only a chain that names one needs it
+
+
+registry.add_loader(_register_transforms)

@@ -14,12 +14,14 @@ import numpy as np
 
 from dataload.chain import Chain, RandomTransform, Spec, Transform, apply, name_of, output_spec
 from dataload.errors import ChainError, ConfigError
+from dataload.registry import register
 from dataload.transforms.augment.base import probability
 from dataload.transforms.checks import Printed, positive_float, positive_int, store
 
 Option = Transform | Sequence[Transform]
 
 
+@register
 @dataclass(frozen=True, repr=False)
 class Sometimes(Printed, RandomTransform):
     """Apply a transform with a probability, and otherwise pass the value on as it is.
@@ -54,6 +56,7 @@ class Sometimes(Printed, RandomTransform):
         return _common([spec, _spec_of(self.transform, spec)])
 
 
+@register
 @dataclass(frozen=True, repr=False)
 class OneOf(Printed, RandomTransform):
     """Apply one of several transforms.
@@ -95,6 +98,7 @@ class OneOf(Printed, RandomTransform):
         return _common([_spec_of(option, spec) for option in self.transforms])
 
 
+@register
 @dataclass(frozen=True, repr=False)
 class SomeOf(Printed, RandomTransform):
     """Apply some of several transforms, in the order in which they are given.

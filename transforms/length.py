@@ -9,9 +9,11 @@ import numpy as np
 import numpy.typing as npt
 
 from dataload.chain import Spec
+from dataload.registry import register
 from dataload.transforms.checks import Printed, as_array, finite_float, positive_int, store
 
 
+@register
 @dataclass(frozen=True, repr=False)
 class PadOrTrim(Printed):
     """Make the leading axis a fixed length: cut the end off, or add `value` there.

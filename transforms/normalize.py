@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from dataload.chain import Spec
 from dataload.errors import ConfigError, TransformError
+from dataload.registry import register
 from dataload.samples import Field
 from dataload.transforms.checks import (
     Float32,
@@ -29,6 +30,7 @@ from dataload.transforms.statistics import gather
 PerBin = float | Sequence[float] | None
 
 
+@register
 @dataclass(frozen=True, repr=False)
 class Normalize(Printed):
     """Shift and scale to mean 0 and standard deviation 1: cepstral mean and variance normalisation (CMVN).

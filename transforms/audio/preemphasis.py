@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from dataload.chain import RandomTransform, Spec
 from dataload.memory import reused_empty
+from dataload.registry import register
 from dataload.transforms.checks import (
     Float32,
     Printed,
@@ -57,6 +58,7 @@ def emphasize(waveform: Float32, coefficient: float) -> Float32:
     return out
 
 
+@register
 @dataclass(frozen=True, repr=False)
 class PreEmphasis(Printed):
     """Raise the high frequencies of a waveform: y[t] = x[t] - c·x[t - 1], the first sample as it is.
@@ -92,6 +94,7 @@ class PreEmphasis(Printed):
         return Spec("waveform", spec.sample_rate, varies=spec.varies)
 
 
+@register
 @dataclass(frozen=True, repr=False)
 class Dither(Printed, RandomTransform):
     """Add faint normal noise to a waveform, so that digital silence has a logarithm.

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from dataload.chain import Spec
 from dataload.errors import TransformError
+from dataload.registry import register
 from dataload.transforms.checks import Float32, Printed, as_float32, expect_waveform, positive_int, store
 
 
@@ -46,6 +47,7 @@ def resample(x: npt.NDArray[np.floating[Any]], *, orig_rate: int, new_rate: int)
     return Resample(orig_rate, new_rate)(x)
 
 
+@register
 @dataclass(frozen=True, repr=False)
 class Resample(Printed):
     """Change the sample rate of a waveform.

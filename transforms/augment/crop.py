@@ -15,6 +15,7 @@ import numpy.typing as npt
 from dataload.chain import RandomTransform, Spec
 from dataload.errors import ConfigError, TransformError
 from dataload.memory import reused_empty
+from dataload.registry import register
 from dataload.transforms.augment.base import Range, WaveTransform, as_sound, draw, mean_power, number_range
 from dataload.transforms.checks import (
     Float32,
@@ -32,6 +33,7 @@ from dataload.transforms.length import fit
 _BLOCK_SECONDS = 0.01
 
 
+@register
 @dataclass(frozen=True, repr=False)
 class RandomCrop(Printed, RandomTransform):
     """Take a stretch of fixed length from anywhere along an axis.
@@ -76,6 +78,7 @@ class RandomCrop(Printed, RandomTransform):
         return Spec(spec.kind, spec.sample_rate, varies=False)
 
 
+@register
 @dataclass(frozen=True, repr=False)
 class TimeShift(WaveTransform):
     """Move a waveform in time within its own length.
@@ -118,6 +121,7 @@ class TimeShift(WaveTransform):
         return out
 
 
+@register
 @dataclass(frozen=True, repr=False)
 class TrimSilence(Printed):
     """Cut away what is quiet before the first and after the last sound: detection of speech by its energy.

@@ -10,10 +10,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from dataload.memory import reused_empty
+from dataload.registry import register
 from dataload.transforms.augment.base import Range, WaveTransform, draw, number_range, probability
 from dataload.transforms.checks import Float32, store
 
 
+@register
 @dataclass(frozen=True, repr=False)
 class Gain(WaveTransform):
     """Make a waveform louder or quieter.
@@ -44,6 +46,7 @@ class Gain(WaveTransform):
         return np.multiply(x, factor, out=out)
 
 
+@register
 @dataclass(frozen=True, repr=False)
 class Polarity(WaveTransform):
     """Turn a waveform upside down, as a microphone with its wires swapped does.
@@ -71,6 +74,7 @@ class Polarity(WaveTransform):
         return np.negative(x, out=reused_empty(x.shape, np.float32)) if rng.random() < self.p else x
 
 
+@register
 @dataclass(frozen=True, repr=False)
 class Clipping(WaveTransform):
     """Cut the peaks off, as a recording with too much gain does.

@@ -19,6 +19,7 @@ import numpy.typing as npt
 from dataload.chain import RandomBatchTransform
 from dataload.errors import ConfigError, FieldError, TransformError
 from dataload.memory import Allocator, aligned_empty
+from dataload.registry import register
 from dataload.samples import Field, get_field, replace_field
 from dataload.transforms.augment.base import probability
 from dataload.transforms.checks import Float32, Printed, positive_float, positive_int, store
@@ -102,6 +103,7 @@ class _Mixing(Printed, RandomBatchTransform):
         return found if isinstance(found, np.ndarray) else None
 
 
+@register
 @dataclass(frozen=True, repr=False)
 class Mixup(_Mixing):
     """Mix every sample of a batch with another, and their labels in the same shares.
@@ -141,6 +143,7 @@ class Mixup(_Mixing):
         return share
 
 
+@register
 @dataclass(frozen=True, repr=False)
 class CutMix(_Mixing):
     """Replace a box of every sample of a batch by the same box of another, and mix their labels by its area.

@@ -9,11 +9,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from dataload.registry import register
 from dataload.transforms.augment.base import Range, WaveTransform, draw, factors, number_range
 from dataload.transforms.augment.tempo import change_tempo
 from dataload.transforms.checks import Float32, positive_int, store
 
 
+@register
 @dataclass(frozen=True, repr=False)
 class SpeedPerturb(WaveTransform):
     """Play a waveform faster or slower, which moves its pitch too: it is resampled (soxr, HQ).
@@ -47,6 +49,7 @@ class SpeedPerturb(WaveTransform):
         return self.factors != (1.0,)
 
 
+@register
 @dataclass(frozen=True, repr=False)
 class TempoPerturb(WaveTransform):
     """Speak faster or slower at the same pitch, by overlap-add (WSOLA).
@@ -85,6 +88,7 @@ class TempoPerturb(WaveTransform):
         return self.factors != (1.0,)
 
 
+@register
 @dataclass(frozen=True, repr=False)
 class PitchShift(WaveTransform):
     """Move the pitch at the same tempo: the tempo is changed (WSOLA), then the speed changed back (soxr, HQ).

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from dataload.chain import RandomTransform, Spec
 from dataload.errors import ChainError, ConfigError, TransformError
 from dataload.memory import reused_empty
+from dataload.registry import register
 from dataload.transforms.checks import (
     Float32,
     Printed,
@@ -34,6 +35,7 @@ _POLICIES = {
 }
 
 
+@register
 @dataclass(frozen=True, repr=False)
 class SpecAugment(Printed, RandomTransform):
     """Hide random bands of bins and random stretches of frames; warp time before, if asked to.

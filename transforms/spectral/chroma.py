@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from dataload.registry import register
 from dataload.transforms.checks import Float32, finite_float, positive_float, positive_int, store
 from dataload.transforms.spectral.features import Spectral
 from dataload.transforms.spectral.framing import Complex64
@@ -65,6 +66,7 @@ def _cached_filters(sample_rate: int, n_fft: int, n_chroma: int, tuning: float) 
     return bank
 
 
+@register
 @dataclass(frozen=True, repr=False)
 class Chroma(Spectral):
     """The power of each of the twelve notes, whatever the octave, the loudest of each frame being 1.

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dataload.chain import Spec
+from dataload.registry import register
 from dataload.transforms.checks import Float32, Printed, as_float32, positive_float, store
 from dataload.transforms.spectral.logarithm import log_factor, log_floor, take_log
 
@@ -122,6 +123,7 @@ def _from_db(owner: str, db: Any, per_decade: float, ref: float) -> Float32:
     return np.multiply(out, np.float32(positive_float("ref", ref)), out=out)
 
 
+@register
 @dataclass(frozen=True, repr=False)
 class PowerToDB(Printed):
     """Power, such as that of a MelSpectrogram, in decibels: 10·log10(max(power, amin) / max(ref, amin)).

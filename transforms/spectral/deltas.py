@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from dataload.chain import Spec
 from dataload.errors import ConfigError
+from dataload.registry import register
 from dataload.transforms.checks import Float32, Printed, as_features, expect_features, positive_int, store
 
 
@@ -62,6 +63,7 @@ def _slopes(x: Float32, width: int, order: int) -> list[Float32]:
     return found
 
 
+@register
 @dataclass(frozen=True, repr=False)
 class Deltas(Printed):
     """Put the slopes of features beside them: (frames, bins) becomes (frames, bins·(order + 1)).

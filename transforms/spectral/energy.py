@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from dataload.registry import register
 from dataload.transforms.checks import Float32, check_finite, one_of, store
 from dataload.transforms.scratch import scratch
 from dataload.transforms.spectral.features import Framed
@@ -35,6 +36,7 @@ def frame_energies(waveform: Float32, framing: Framing) -> Float32:
     return energies
 
 
+@register
 @dataclass(frozen=True, repr=False)
 class Energy(Framed):
     """The energy of each frame: the sum of its squared samples.

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from dataload.errors import ConfigError
+from dataload.registry import register
 from dataload.transforms.checks import Float32, finite_float, one_of, positive_float, positive_int, store
 from dataload.transforms.normalize import Normalize
 from dataload.transforms.spectral.features import Spectral
@@ -65,6 +66,7 @@ class _Mel(Spectral):
         kernels().weigh(spectrum, self._bank(), self.power, out)
 
 
+@register
 @dataclass(frozen=True, repr=False)
 class MelSpectrogram(_Mel):
     """A spectrogram weighed by triangular mel filters.
@@ -99,6 +101,7 @@ class MelSpectrogram(_Mel):
     """
 
 
+@register
 @dataclass(frozen=True, repr=False)
 class LogMel(_Mel):
     """The logarithm of a mel spectrogram.

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import KW_ONLY, dataclass
 
 from dataload.errors import ConfigError
+from dataload.registry import register
 from dataload.transforms.checks import Float32, finite_float, one_of, positive_int, store
 from dataload.transforms.spectral.cepstrum import DCT_NORMS, dct_matrix, lifter_weights
 from dataload.transforms.spectral.energy import frame_energies
@@ -15,6 +16,7 @@ from dataload.transforms.spectral.logarithm import log_factor, take_log
 from dataload.transforms.spectral.logmel import LogMel
 
 
+@register
 @dataclass(frozen=True, repr=False)
 class MFCC(LogMel):
     """Mel-frequency cepstral coefficients: the DCT-II of a log-mel spectrogram.

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from dataload.chain import Spec
 from dataload.errors import ConfigError, TransformError
+from dataload.registry import register
 from dataload.transforms.checks import (
     Float32,
     Printed,
@@ -23,6 +24,7 @@ from dataload.transforms.checks import (
 )
 
 
+@register
 @dataclass(frozen=True, repr=False)
 class PCEN(Printed):
     """Divide mel energies by their smoothed past, then compress them.

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dataload.chain import Spec
+from dataload.registry import register
 from dataload.transforms.checks import (
     Float32,
     Printed,
@@ -65,6 +66,7 @@ def _count_crossings(waveform: Float32, framing: Framing) -> Float32:
     return (counts / framing.length).astype(np.float32)
 
 
+@register
 @dataclass(frozen=True, repr=False)
 class ZeroCrossingRate(Printed):
     """The share of samples of each frame that have another sign than the sample before them.
