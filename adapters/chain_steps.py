@@ -26,6 +26,7 @@ from dataload.transforms import (
     Spectrogram,
 )
 from dataload.transforms.spectral.cepstrum import dct_matrix, lifter_weights
+from dataload.transforms.spectral.framing import framing_of
 from dataload.transforms.spectral.logarithm import log_factor
 
 Float64 = NDArray[np.float64]
@@ -160,7 +161,7 @@ def _transforms(chain: Chain | Sequence[Transform] | Transform) -> list[Transfor
 
 
 def _frames(transform: Any, power: float) -> list[ChainStep]:
-    framing = transform._framing()
+    framing = framing_of(transform)
     # Every column is what becomes of a frame with one sample in it.
     frame = np.eye(framing.length)
     if framing.remove_dc:
@@ -168,7 +169,7 @@ def _frames(transform: Any, power: float) -> list[ChainStep]:
     if framing.frame_pre_emphasis:
         before = np.concatenate([frame[:, :1], frame[:, :-1]], axis=1)
         frame = frame - framing.frame_pre_emphasis * before
-    frame = frame * framing.shape.astype(np.float64)
+    frame = frame * framing.analysis_window.astype(np.float64)
     n_fft = framing.n_fft
     # Reduced before the cosine is taken: of a large argument it would lose digits.
     phase = 2.0 * np.pi * (np.arange(framing.length)[:, None] * np.arange(framing.n_bins) % n_fft) / n_fft

@@ -50,8 +50,8 @@ def transform_frames(
         TransformError: a sample that is not finite.
     """
     outputs = [reused_empty((framing.n_frames(len(x)), width), dtype) for x in waveforms]
-    shape = framing.shape
-    frames = scratch("frames", (framing.block, framing.n_fft))
+    window = framing.analysis_window
+    frames = scratch("frames", (framing.chunk, framing.n_fft))
     fill, rfft, _ = kernels()
     size, filled = len(frames), 0
     pieces: list[npt.NDArray[Any]] = []
@@ -59,7 +59,7 @@ def transform_frames(
         done, total = 0, len(output)
         while done < total:
             rows = min(size - filled, total - done)
-            fill(waveform, framing, shape, done, frames[filled : filled + rows])
+            fill(waveform, framing, window, done, frames[filled : filled + rows])
             pieces.append(output if rows == total else output[done : done + rows])
             filled, done = filled + rows, done + rows
             if filled == size:

@@ -17,15 +17,15 @@ from dataload.errors import ConfigError
 from dataload.registry import register
 from dataload.transforms.checks import Float32, finite_float, one_of, positive_float, positive_int, store
 from dataload.transforms.normalize import Normalize
-from dataload.transforms.spectral.features import Spectral
-from dataload.transforms.spectral.framing import Complex64
+from dataload.transforms.spectral.features import SpectrumTransform
+from dataload.transforms.spectral.framing import Complex64, Framing
 from dataload.transforms.spectral.kernels import kernels
 from dataload.transforms.spectral.logarithm import LOGS, log_factor, log_floor, take_log
 from dataload.transforms.spectral.mel import Bank, check_band, check_bank
 
 
 @dataclass(frozen=True, repr=False)
-class _Mel(Spectral):
+class _Mel(SpectrumTransform):
     _: KW_ONLY
     n_mels: int = 80
     f_min: float = 0.0
@@ -75,8 +75,7 @@ class MelSpectrogram(_Mel):
 
     Args:
         sample_rate: in Hz, of the waveforms that come in.
-        n_fft, win_length, hop_length, window, periodic, window_align, center, pad_mode, frame_count, scale, remove_dc,
-            pre_emphasis, pre_emphasis_on: as in `Spectrogram`.
+        n_fft to pre_emphasis_on: how the waveform is cut into frames, as in `Spectrogram`.
         n_mels: number of filters.
         f_min: lower edge of the first filter in Hz.
         f_max: upper edge of the last filter in Hz; None is sample_rate / 2.
@@ -111,8 +110,7 @@ class LogMel(_Mel):
 
     Args:
         sample_rate: in Hz, of the waveforms that come in.
-        n_fft, win_length, hop_length, window, periodic, window_align, center, pad_mode, frame_count, scale, remove_dc,
-            pre_emphasis, pre_emphasis_on: as in `Spectrogram`.
+        n_fft to pre_emphasis_on: how the waveform is cut into frames, as in `Spectrogram`.
         n_mels, f_min, f_max, mel_scale, norm, triangles, power: as in `MelSpectrogram`.
         log: "ln", "log10", or "db" for 10·log10 of power and 20·log10 of magnitude.
         offset: added before the logarithm.
@@ -153,12 +151,12 @@ class LogMel(_Mel):
         if not isinstance(self.normalize, Normalize | None):
             raise ConfigError(f"normalize={self.normalize!r} must be a Normalize or None")
 
-    def _transform(self, waveforms: list[Float32]) -> list[Float32]:
-        features = self._log_mels(waveforms)
+    def _transform(self, waveforms: list[Float32], framing: Framing) -> list[Float32]:
+        features = self._log_mels(waveforms, framing)
         return features if self.normalize is None else [self.normalize(x) for x in features]
 
-    def _log_mels(self, waveforms: list[Float32]) -> list[Float32]:
-        features = super()._transform(waveforms)
+    def _log_mels(self, waveforms: list[Float32], framing: Framing) -> list[Float32]:
+        features = super()._transform(waveforms, framing)
         if self.top_db is not None:
             span = np.float32(self.top_db * log_factor(self.log, self.power) / log_factor("db", self.power))
             for x in features:

@@ -12,6 +12,7 @@ from dataload.registry import register
 from dataload.transforms.checks import Float32, finite_float, one_of, positive_int, store
 from dataload.transforms.spectral.cepstrum import DCT_NORMS, dct_matrix, lifter_weights
 from dataload.transforms.spectral.energy import frame_energies
+from dataload.transforms.spectral.framing import Framing
 from dataload.transforms.spectral.logarithm import log_factor, take_log
 from dataload.transforms.spectral.logmel import LogMel
 
@@ -27,8 +28,7 @@ class MFCC(LogMel):
 
     Args:
         sample_rate: in Hz, of the waveforms that come in.
-        n_fft, win_length, hop_length, window, periodic, window_align, center, pad_mode, frame_count, scale, remove_dc,
-            pre_emphasis, pre_emphasis_on: as in `Spectrogram`.
+        n_fft to pre_emphasis_on: how the waveform is cut into frames, as in `Spectrogram`.
         n_mels, f_min, f_max, mel_scale, norm, triangles, power: as in `MelSpectrogram`.
         log, offset, floor, top_db: as in `LogMel`.
         normalize: a `Normalize` for the coefficients.
@@ -68,14 +68,15 @@ class MFCC(LogMel):
         one_of("use_energy", self.use_energy, (True, False))
         lifter_weights(self.n_mfcc, self.lifter)
 
-    def _log_mels(self, waveforms: list[Float32]) -> list[Float32]:
+    def _log_mels(self, waveforms: list[Float32], framing: Framing) -> list[Float32]:
         basis = dct_matrix(self.n_mels, self.n_mfcc, norm=self.dct_norm)
         if self.lifter:
             basis = basis * lifter_weights(self.n_mfcc, self.lifter)
-        cepstra = [features @ basis for features in super()._log_mels(waveforms)]
+        cepstra = [features @ basis for features in super()._log_mels(waveforms, framing)]
         if self.use_energy:
+            raw = framing.without_window()
             for waveform, x in zip(waveforms, cepstra, strict=True):
-                energies = frame_energies(waveform, self._framing().without_window())
+                energies = frame_energies(waveform, raw)
                 take_log(energies, self.floor, log_factor(self.log, 2.0))
                 x[:, 0] = energies
         return cepstra

@@ -22,6 +22,7 @@ from dataload.transforms.checks import (
     positive_int,
     store,
 )
+from dataload.transforms.spectral.framing import default_lengths
 
 
 @register
@@ -81,7 +82,7 @@ class PCEN(Printed):
             store(self, **{name: positive_float(name, getattr(self, name))})
 
     def _derived(self) -> dict[str, Any]:
-        return {"hop_length": max(1, round(0.010 * self.sample_rate))}
+        return {"hop_length": default_lengths(self.sample_rate)["hop_length"]}
 
     def __call__(self, features: npt.NDArray[np.floating[Any]]) -> Float32:
         """Return the normalised energies."""

@@ -6,14 +6,14 @@ from dataclasses import KW_ONLY, dataclass
 
 from dataload.registry import register
 from dataload.transforms.checks import Float32, positive_float, store
-from dataload.transforms.spectral.features import Spectral
+from dataload.transforms.spectral.features import SpectrumTransform
 from dataload.transforms.spectral.framing import Complex64
 from dataload.transforms.spectral.numpy_kernels import magnitudes
 
 
 @register
 @dataclass(frozen=True, repr=False)
-class Spectrogram(Spectral):
+class Spectrogram(SpectrumTransform):
     """Magnitudes of the short-time Fourier transform, to a power.
 
     `Spectrogram.preset("librosa")`, and "torchaudio" and "tf.signal", give the numbers of these packages.
