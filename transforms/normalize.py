@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from dataload.chain import Spec
 from dataload.errors import ConfigError, TransformError
+from dataload.graph import GraphStep, Scale, Standardize
 from dataload.registry import register
 from dataload.samples import Field
 from dataload.transforms.checks import (
@@ -120,6 +121,12 @@ class Normalize(Printed):
         squares = np.square(centred).sum(axis=0, dtype=np.float64)
         std = np.sqrt(squares / max(1, len(centred) - self.ddof))
         return np.divide(centred, np.asarray(std + self.eps, np.float32), out=centred)
+
+    def graph_steps(self, axis: int) -> list[GraphStep]:
+        """Return the one step of a graph that does the same."""
+        if self.mean is None or self.std is None:
+            return [Standardize(axis, self.eps, self.ddof)]
+        return [Scale(np.asarray(self.mean, np.float64), np.asarray(self.std, np.float64))]
 
     def output_spec(self, spec: Spec) -> Spec:
         """Return the same spec."""

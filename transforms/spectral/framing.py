@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dataload.errors import ConfigError
+from dataload.graph import Emphasize, Frames, GraphStep
 from dataload.transforms.checks import Float32, number_within, one_of, positive_float, positive_int, store
 from dataload.transforms.spectral.windows import window
 
@@ -129,12 +130,16 @@ class Framing(FramingParameters):
         windowed = self.window != "rectangular" or self.win_length < self.length or self.scale != 1.0
         return not (windowed or self.remove_dc or self.frame_pre_emphasis)
 
+    @property
+    def more_samples(self) -> int:
+        """How many samples more than the clip has, at `hop_length` for a frame, the frames are counted from."""
+        hop = self.hop_length
+        whole = 2 * self.pad - self.length + hop
+        return {"whole": whole, "floor": 0, "round": hop // 2, "ceil": hop - 1}[self.frame_count]
+
     def n_frames(self, n_samples: int) -> int:
         """Return the number of frames of a clip."""
-        hop = self.hop_length
-        if self.frame_count == "whole":
-            return max(0, 1 + (n_samples + 2 * self.pad - self.length) // hop)
-        return (n_samples + {"floor": 0, "round": hop // 2, "ceil": hop - 1}[self.frame_count]) // hop
+        return max(0, (n_samples + self.more_samples) // self.hop_length)
 
     def overhang(self, n_samples: int) -> int:
         """Return how many samples the frames reach over the nearer end of a clip, at most."""
@@ -144,6 +149,23 @@ class Framing(FramingParameters):
     def without_window(self) -> Framing:
         """Return the same frames as they are before pre-emphasis and window."""
         return replace(self, window="rectangular", window_align="left", win_length=self.length, pre_emphasis=0.0)
+
+    def graph_steps(self, power: float) -> list[GraphStep]:
+        """Return how a graph makes the spectra of the frames, their magnitudes to a power."""
+        # Every row is what becomes of a frame with one sample in it.
+        frame = np.eye(self.length)
+        if self.remove_dc:
+            frame -= 1.0 / self.length
+        if self.frame_pre_emphasis:
+            before = np.concatenate([frame[:, :1], frame[:, :-1]], axis=1)
+            frame = frame - self.frame_pre_emphasis * before
+        frame = frame * self.analysis_window.astype(np.float64)
+        # Reduced before the cosine is taken: of a large argument it would lose digits.
+        turns = np.arange(self.length)[:, None] * np.arange(self.n_bins) % self.n_fft
+        phase = 2.0 * np.pi * turns / self.n_fft
+        basis = frame @ np.concatenate([np.cos(phase), np.sin(phase)], axis=1)
+        frames = Frames(basis, self.hop_length, self.pad, self.more_samples, self.pad_mode, power)
+        return [Emphasize(self.waveform_pre_emphasis), frames] if self.waveform_pre_emphasis else [frames]
 
 
 _NAMES = tuple(parameter.name for parameter in fields(FramingParameters))

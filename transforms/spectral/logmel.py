@@ -14,11 +14,12 @@ from typing import Any
 import numpy as np
 
 from dataload.errors import ConfigError
+from dataload.graph import Ceil, GraphStep, Log, Weigh
 from dataload.registry import register
 from dataload.transforms.checks import Float32, finite_float, one_of, positive_float, positive_int, store
 from dataload.transforms.normalize import Normalize
 from dataload.transforms.spectral.features import SpectrumTransform
-from dataload.transforms.spectral.framing import Complex64, Framing
+from dataload.transforms.spectral.framing import Complex64, Framing, framing_of
 from dataload.transforms.spectral.kernels import kernels
 from dataload.transforms.spectral.logarithm import LOGS, log_factor, log_floor, take_log
 from dataload.transforms.spectral.mel import Bank, check_band, check_bank
@@ -65,6 +66,9 @@ class _Mel(SpectrumTransform):
     def _reduce(self, spectrum: Complex64, out: Float32) -> None:
         kernels().weigh(spectrum, self._bank(), self.power, out)
 
+    def _mel_steps(self) -> list[GraphStep]:
+        return [*framing_of(self).graph_steps(self.power), Weigh(self._bank().filters().astype(np.float64))]
+
 
 @register
 @dataclass(frozen=True, repr=False)
@@ -98,6 +102,10 @@ class MelSpectrogram(_Mel):
     >>> MelSpectrogram(16_000, n_mels=64)(np.zeros(16_000, np.float32)).shape
     (101, 64)
     """
+
+    def graph_steps(self, axis: int) -> list[GraphStep]:
+        """Return the mel spectrogram as steps of a graph."""
+        return self._mel_steps()
 
 
 @register
@@ -150,6 +158,21 @@ class LogMel(_Mel):
             store(self, top_db=positive_float("top_db", self.top_db))
         if not isinstance(self.normalize, Normalize | None):
             raise ConfigError(f"normalize={self.normalize!r} must be a Normalize or None")
+
+    def graph_steps(self, axis: int) -> list[GraphStep]:
+        """Return the log-mel spectrogram as steps of a graph."""
+        return self._normalize_steps(self._log_mel_steps(), axis)
+
+    def _log_mel_steps(self) -> list[GraphStep]:
+        factor = log_factor(self.log, self.power)
+        # The floor as float32 has it, as in the chain: below that, another value would be raised to another floor.
+        steps = [*self._mel_steps(), Log(self.offset, float(np.float32(self.floor)), factor)]
+        return steps if self.top_db is None else [*steps, Ceil(self.top_db * factor / log_factor("db", self.power))]
+
+    def _normalize_steps(self, steps: list[GraphStep], axis: int) -> list[GraphStep]:
+        if self.normalize is None:
+            return steps
+        return [*steps, *self.normalize.graph_steps(axis - sum(step.new_axes for step in steps))]
 
     def _transform(self, waveforms: list[Float32], framing: Framing) -> list[Float32]:
         features = self._log_mels(waveforms, framing)

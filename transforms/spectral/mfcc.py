@@ -7,7 +7,10 @@ from __future__ import annotations
 
 from dataclasses import KW_ONLY, dataclass
 
+import numpy as np
+
 from dataload.errors import ConfigError
+from dataload.graph import GraphStep, Weigh, refuse
 from dataload.registry import register
 from dataload.transforms.checks import Float32, finite_float, one_of, positive_int, store
 from dataload.transforms.spectral.cepstrum import DCT_NORMS, dct_matrix, lifter_weights
@@ -46,7 +49,6 @@ class MFCC(LogMel):
         TransformError: (when called) not a float waveform, one too short for a frame, or one with a sample that is
             not finite.
 
-    >>> import numpy as np
     >>> MFCC(16_000)(np.zeros(16_000, np.float32)).shape
     (101, 13)
     """
@@ -68,10 +70,19 @@ class MFCC(LogMel):
         one_of("use_energy", self.use_energy, (True, False))
         lifter_weights(self.n_mfcc, self.lifter)
 
-    def _log_mels(self, waveforms: list[Float32], framing: Framing) -> list[Float32]:
+    def graph_steps(self, axis: int) -> list[GraphStep]:
+        """Return the coefficients as steps of a graph; use_energy has no counterpart."""
+        if self.use_energy:
+            refuse(self, "use_energy")
+        basis = self._basis().astype(np.float64)
+        return self._normalize_steps([*self._log_mel_steps(), Weigh(basis)], axis)
+
+    def _basis(self) -> Float32:
         basis = dct_matrix(self.n_mels, self.n_mfcc, norm=self.dct_norm)
-        if self.lifter:
-            basis = basis * lifter_weights(self.n_mfcc, self.lifter)
+        return basis * lifter_weights(self.n_mfcc, self.lifter) if self.lifter else basis
+
+    def _log_mels(self, waveforms: list[Float32], framing: Framing) -> list[Float32]:
+        basis = self._basis()
         cepstra = [features @ basis for features in super()._log_mels(waveforms, framing)]
         if self.use_energy:
             raw = framing.without_window()
