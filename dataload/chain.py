@@ -123,9 +123,9 @@ class Chain:
     spec: Spec
 
     def __init__(self, transforms: Sequence[Transform] | Transform) -> None:
-        steps = tuple(transforms) if isinstance(transforms, list | tuple) else (transforms,)
+        row = tuple(transforms) if isinstance(transforms, list | tuple) else (transforms,)
         spec = Spec()
-        for i, transform in enumerate(steps):
+        for i, transform in enumerate(row):
             if isinstance(transform, type) and (
                 hasattr(transform, "output_spec") or issubclass(transform, RandomTransform | RandomBatchTransform)
             ):
@@ -140,9 +140,9 @@ class Chain:
             try:
                 spec = output_spec(transform, spec)
             except ChainError as error:
-                before = name_of(steps[i - 1]) if i else "the start of the chain"
+                before = name_of(row[i - 1]) if i else "the start of the chain"
                 raise ChainError(f"{name_of(transform)} cannot follow {before}: {error}") from None
-        object.__setattr__(self, "transforms", steps)
+        object.__setattr__(self, "transforms", row)
         object.__setattr__(self, "spec", spec)
 
     def __call__(self, value: Any, rng: np.random.Generator | None = None) -> Any:

@@ -1,8 +1,4 @@
-"""Sometimes, OneOf and SomeOf: augmentations that are chosen anew for every sample.
-
-Apart from the augmentations because these work on any transforms, random or not, on waveforms, features or anything
-else.
-"""
+"""Sometimes, OneOf and SomeOf: transforms of waveforms, features or anything else, chosen anew for every sample."""
 
 from __future__ import annotations
 
@@ -31,7 +27,7 @@ class Sometimes(Printed, RandomTransform):
         p: how likely, 0 to 1.
 
     Returns:
-        (when called with a generator) what the transform returns, or what came in.
+        (when called with a generator) what the transform returns, or the value itself.
 
     Raises:
         ChainError: no transform, or one whose output is of another kind or rate than its input.

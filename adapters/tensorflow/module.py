@@ -1,6 +1,6 @@
 """A chain of transforms as a `tf.Module`, for a model that is served without this library and without Python.
 
-Apart from the dataset: it moves no data, it computes in a graph what the chain computes in numpy.
+It computes in a graph what the chain computes in numpy.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """A chain of transforms as an `nn.Module`, for a model that is deployed without this library.
 
-Apart from the loaders: it moves no data, it computes on a device what the chain computes in numpy.
+It computes on a device what the chain computes in numpy.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class ChainModule(nn.Module):
     def __init__(self, chain: Sequence[graph.GraphStep]) -> None:
         super().__init__()
         self.steps = nn.Sequential(*(_module(step) for step in chain))
-        # Goes along with `.to(dtype)`, and so says in which the steps compute.
+        # `.to(dtype)` changes it too, so that it holds the dtype in which the steps compute.
         self.register_buffer("precision", torch.zeros((), dtype=torch.float64), persistent=False)
 
     def forward(self, waveform: Tensor) -> Tensor:
@@ -60,7 +60,7 @@ class ChainModule(nn.Module):
 
 
 class _Numbers(nn.Module):
-    """A step with constants: they go where the module goes, and do not count as something that was learned."""
+    """A step with constants: they follow the module to its device, and are no learned parameters."""
 
     def __init__(self, **arrays: graph.Float64) -> None:
         super().__init__()

@@ -1,7 +1,4 @@
-"""SelectChannel, MixChannels and PerChannel: from several channels to one, and to features of each.
-
-Apart because everything else takes channels as they come.
-"""
+"""SelectChannel, MixChannels and PerChannel: from several channels to one, and to features of each."""
 
 from __future__ import annotations
 

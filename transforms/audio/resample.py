@@ -1,7 +1,4 @@
-"""Resampling through soxr.
-
-`change_rate` is the bare step, for DecodeAudio; a transform and a function check what they get.
-"""
+"""Resampling through soxr: `change_rate` for DecodeAudio, and a transform and a function that check their arguments."""
 
 from __future__ import annotations
 

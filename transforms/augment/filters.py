@@ -1,7 +1,4 @@
-"""LowPass and HighPass: telephones, cheap microphones and rumble.
-
-Apart because they alone design filters.
-"""
+"""LowPass and HighPass: telephones, cheap microphones and rumble."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""Gain, Polarity and Clipping: what happens to a waveform on its way through an amplifier.
-
-Apart because these look at samples one by one, and change no length.
-"""
+"""Gain, Polarity and Clipping: what happens to a waveform on its way through an amplifier."""
 
 from __future__ import annotations
 
@@ -101,5 +98,5 @@ class Clipping(WaveTransform):
         store(self, level=number_range("level", self.level, 0.001, 1))
 
     def _apply(self, x: Float32, rng: np.random.Generator) -> Float32:
-        most = np.float32(draw(rng, self.level)) * max(x.max(), -x.min())
-        return np.clip(x, -most, most, out=reused_empty(x.shape, np.float32))
+        limit = np.float32(draw(rng, self.level)) * max(x.max(), -x.min())
+        return np.clip(x, -limit, limit, out=reused_empty(x.shape, np.float32))

@@ -1,6 +1,4 @@
-"""Mixup and CutMix: new samples out of two, on the collated batch.
-
-Apart from the other augmentations because these see a whole batch, and its labels.
+"""Mixup and CutMix: new samples out of two, on the collated batch and its labels.
 
 Both mix each sample with the one before it in the batch, and the first with the last, as torchvision does: in a
 shuffled batch that is a random partner, and it is done in the memory of the batch, with one row to spare.
@@ -151,14 +149,14 @@ class CutMix(_Mixing):
     Yun et al., "CutMix: Regularization Strategy to Train Strong Classifiers with Localizable Features" (ICCV 2019), one
     box for the whole batch, as in `torchvision.transforms.v2.CutMix`: its sides are the square root of 1 - share of
     those of the sample, its centre lies anywhere, and what reaches beyond the edge is cut off. Along one axis it is
-    a stretch of 1 - share of it.
+    a segment of 1 - share of it.
 
     A padded field is cut as it is, padding included; its lengths become the greater of the two.
 
     Args:
         num_classes, field, label, alpha, p, lengths: as in `Mixup`.
-        axes: which axes of a sample the box has; the others are replaced whole. (0,) replaces a stretch of time of
-            waveforms and features, (0, 1) a stretch of time in a band of bins, or of an image (height, width, ...),
+        axes: which axes of a sample the box has; the others are replaced whole. (0,) replaces a segment of time of
+            waveforms and features, (0, 1) a segment of time in a band of bins, or of an image (height, width, ...),
             (1, 2) of an image (channels, height, width).
 
     Returns:

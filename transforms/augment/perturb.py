@@ -1,6 +1,6 @@
 """SpeedPerturb, TempoPerturb and PitchShift: the same words from a faster, slower or other voice.
 
-Apart because these three are two operations, resampling and `stretch`, in each of their combinations.
+All three combine two operations: resampling, and `tempo.change_tempo`.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class SpeedPerturb(WaveTransform):
 
     Returns:
         (when called with a generator on (samples,) or (channels, samples) floats) float32 of as many axes with
-        max(1, round(samples / factor)) samples; at factor 1 what came in.
+        max(1, round(samples / factor)) samples; at factor 1 the waveform itself.
 
     Raises:
         ConfigError: no factors, or one that is not from 0.25 to 4.
@@ -63,7 +63,7 @@ class TempoPerturb(WaveTransform):
 
     Returns:
         (when called with a generator on (samples,) or (channels, samples) floats) float32 of as many axes with
-        max(1, round(samples / factor)) samples; at factor 1 what came in.
+        max(1, round(samples / factor)) samples; at factor 1 the waveform itself.
 
     Raises:
         ConfigError: no factors, or one that is not from 0.25 to 4.

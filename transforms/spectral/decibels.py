@@ -1,7 +1,4 @@
-"""Power and amplitudes in decibels and back, for arrays of any shape.
-
-Apart from LogMel, which takes its logarithm itself.
-"""
+"""Power and amplitudes in decibels and back, for arrays of any shape."""
 
 from __future__ import annotations
 
@@ -68,10 +65,10 @@ def amplitude_to_db(
 
 
 def _to_db(owner: str, x: Any, power: float, ref: float, amin: float, top_db: float | None) -> Float32:
-    least = log_floor(amin, "amin")
+    floor = log_floor(amin, "amin")
     out = as_float32(owner, x).copy()
-    take_log(out, least, log_factor("db", power))
-    out -= np.float32(20.0 / power * math.log10(max(least, positive_float("ref", ref))))
+    take_log(out, floor, log_factor("db", power))
+    out -= np.float32(20.0 / power * math.log10(max(floor, positive_float("ref", ref))))
     if top_db is not None and out.size:
         np.maximum(out, out.max() - np.float32(positive_float("top_db", top_db)), out=out)
     return out

@@ -1,7 +1,4 @@
-"""The energy of frames, by itself and for MFCC.
-
-Apart from the spectral features, which share the cutting into frames: no spectrum is needed.
-"""
+"""The energy of frames, by itself and for MFCC: cut as for spectra, without a Fourier transform."""
 
 from __future__ import annotations
 

@@ -152,7 +152,7 @@ class Framing(FramingParameters):
 
     def graph_steps(self, power: float) -> list[GraphStep]:
         """Return how a graph makes the spectra of the frames, their magnitudes to a power."""
-        # Every row is what becomes of a frame with one sample in it.
+        # Row n is the frame whose only sample is n: what each operation makes of it is that row of its matrix.
         frame = np.eye(self.length)
         if self.remove_dc:
             frame -= 1.0 / self.length

@@ -1,7 +1,4 @@
-"""MelSpectrogram and LogMel, each the one before it with one step more.
-
-Apart from `mel`, which makes the filters, and from `spectrogram`, which says how a waveform is cut.
-"""
+"""MelSpectrogram and LogMel: spectra of frames weighed by mel filters, and the logarithm of that."""
 
 from __future__ import annotations
 
@@ -204,7 +201,7 @@ def _warn_of_empty(bank: Bank) -> None:
 
 
 def _outside() -> int:
-    """Return the stack level of whoever made the transform, by its constructor or by a preset."""
+    """Return the stack level of the code that made the transform, by its constructor or by a preset."""
     level, frame = 0, sys._getframe()
     while frame.f_back is not None and frame.f_globals["__name__"].startswith("dataload.transforms."):
         level, frame = level + 1, frame.f_back

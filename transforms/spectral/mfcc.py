@@ -1,7 +1,4 @@
-"""MFCC: log-mel spectrograms with a cosine transform.
-
-Apart from `cepstrum`, which makes the cosine basis.
-"""
+"""MFCC: log-mel spectrograms with a cosine transform."""
 
 from __future__ import annotations
 
@@ -38,8 +35,8 @@ class MFCC(LogMel):
         n_mfcc: number of coefficients, the one for the mean included; at most n_mels.
         dct_norm: "ortho", or "htk" for a first coefficient that is sqrt(2) larger (TensorFlow).
         lifter: length of the lifter that evens out the size of the coefficients, 22 in Kaldi; 0 is none.
-        use_energy: whether the logarithm of the energy of each frame, before pre-emphasis and window, takes the place
-            of the first coefficient.
+        use_energy: whether the logarithm of the energy of each frame, before pre-emphasis and window, replaces the
+            first coefficient.
 
     Returns:
         (when called on a (samples,) float waveform) (frames, n_mfcc) float32.

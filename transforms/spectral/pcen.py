@@ -1,4 +1,4 @@
-"""PCEN: per-channel energy normalisation, a gain control that takes the place of the logarithm."""
+"""PCEN: per-channel energy normalisation, a gain control instead of the logarithm."""
 
 from __future__ import annotations
 

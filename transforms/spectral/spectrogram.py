@@ -1,4 +1,4 @@
-"""The spectrogram, whose docstring says for all features how a waveform is cut."""
+"""Spectrogram; its docstring describes the parameters of framing for all features."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""The short-time Fourier transform and its inverse as plain functions, and the frames by themselves.
-
-Apart from the transforms to features, which run the same pass over the same frames.
-"""
+"""The short-time Fourier transform and its inverse as plain functions, and the frames by themselves."""
 
 from __future__ import annotations
 
@@ -158,10 +155,10 @@ def istft(
         raise TransformError(f"istft got {bins} bins but n_fft={n_fft} has {framing.n_bins}")
     one_of("center", center, (True, False))
     hop, weights = framing.hop_length, framing.analysis_window
-    pieces = scipy.fft.irfft(spectrum.astype(np.complex64, copy=False), n_fft, axis=1)
+    segments = scipy.fft.irfft(spectrum.astype(np.complex64, copy=False), n_fft, axis=1)
     total = (frames - 1) * hop + n_fft
-    summed = _overlap_add(pieces * weights, hop)[:total]
-    squares = _overlap_add(np.broadcast_to(weights * weights, pieces.shape), hop)[:total]
+    summed = _overlap_add(segments * weights, hop)[:total]
+    squares = _overlap_add(np.broadcast_to(weights * weights, segments.shape), hop)[:total]
     np.divide(summed, squares, out=summed, where=squares > np.finfo(np.float32).tiny)
     start = n_fft // 2 if center else 0
     end = max(start, total - start) if length is None else start + natural_int("length", length)

@@ -1,4 +1,4 @@
-"""Frames are stretches of the padded clip, whatever the lengths, with numba and without."""
+"""Frames are segments of the padded clip, whatever the lengths, with numba and without."""
 
 import importlib
 import inspect
