@@ -79,9 +79,9 @@ class RandomBatchTransform(ABC):
 
     They stand at the top level of a Loader's `transforms`, behind all others, and run after the collate function.
     `rng` is made anew for every batch from (seed, epoch, the indices of the batch in their order, position among the
-    transforms of this kind), so a batch is the same whichever worker makes it, and again after a resume. What is
-    changed in place stays in the memory that the consumer will see; a subclass whose `__call__` has a parameter
-    `alloc` is told there where to write new arrays.
+    transforms of this kind), so a batch is the same whichever worker makes it, and again after a resume. Changes
+    in place stay in the memory of the batch; a subclass whose `__call__` has a parameter `alloc` makes new arrays with
+    it, in that memory too.
 
     >>> class Shuffle(RandomBatchTransform):
     ...     def __call__(self, batch, rng):
@@ -96,8 +96,8 @@ class RandomBatchTransform(ABC):
 def output_spec(transform: Transform, spec: Spec) -> Spec:
     """Return what `transform` makes of `spec`.
 
-    A transform that says nothing about its output may have changed anything but is taken to pass on whether the
-    length varies: a gain or a type conversion must not turn a padded field into a stacked one.
+    A transform without `output_spec` may change anything, except whether the length varies: a gain or a type conversion
+    must not turn a padded field into a stacked one.
     """
     if isinstance(transform, SpecTransform):
         return transform.output_spec(spec)

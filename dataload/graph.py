@@ -196,7 +196,7 @@ def _transforms(chain: Chain | Sequence[Transform] | Transform) -> list[Transfor
 def _refuse_added_fields(transform: GraphTransform) -> None:
     """Refuse fields that the inherited `graph_steps` of a subclass cannot know, unless they keep their defaults."""
     kind: Any = type(transform)
-    owner: Any = next(base for base in kind.__mro__ if "graph_steps" in vars(base))
+    owner: Any = next((base for base in kind.__mro__ if "graph_steps" in vars(base)), kind)
     if not (dataclasses.is_dataclass(kind) and dataclasses.is_dataclass(owner)):
         return
     known = {field.name for field in dataclasses.fields(owner)}

@@ -84,7 +84,7 @@ def encode(value: Any, where: str) -> dict[str, Any]:
 
     Args:
         value: the instance.
-        where: it stands, for messages.
+        where: place of the value, for messages.
 
     Raises:
         ChainError: it is not registered, or a field has a value that JSON cannot hold; the message names it.
@@ -121,7 +121,7 @@ def decode(value: Any, where: str) -> Any:
 
     Args:
         value: an encoded instance, or a field of one.
-        where: it stands, for messages.
+        where: place of the value, for messages.
 
     Raises:
         ChainError: a class, a version or a field that is not known here; the message names it.

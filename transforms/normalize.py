@@ -43,7 +43,7 @@ class Normalize(Printed):
         std: the standard deviation, in the same way; give both or neither.
         eps: added to the measured standard deviation, so that silence gives zeros; a given one is used as it
             is.
-        ddof: what is taken off the number of entries in the measured variance; 1 for the unbiased one (NeMo).
+        ddof: subtracted from the number of entries in the measured variance; 1 for the unbiased one (NeMo).
 
     Returns:
         (when called) float32 of the same shape: (x - mean) / std.
@@ -88,7 +88,7 @@ class Normalize(Printed):
 
         Args:
             loader: a Loader, whose epoch and state are left as they are (a copy of it is run); or any iterable of
-                batches. Where a batch has `<field>_lengths`, as padded ones do, what was padded does not count.
+                batches. Where a batch has `<field>_lengths`, as padded ones do, padding does not count.
             field: of the batch; None where the batch is the array itself, or the pair of array and lengths.
             eps: minimum of the standard deviation, for bins that never change.
             progress: called as progress(done, total) after every batch, with the number of batches so far and of all

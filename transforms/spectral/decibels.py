@@ -23,9 +23,9 @@ def power_to_db(
     Args:
         power: floats of any shape, at least 0.
         ref: power that is 0 dB.
-        amin: power below which everything is taken as this.
-        top_db: what lies further than this below the loudest value of the whole array is raised to there; None
-            leaves it.
+        amin: minimum of the power.
+        top_db: range in dB: values further below the loudest one of the whole array are raised to that level; None
+            raises none.
 
     Returns:
         float32 of the same shape, as `librosa.power_to_db`.
@@ -48,7 +48,7 @@ def amplitude_to_db(
     Args:
         amplitude: floats of any shape, at least 0.
         ref: amplitude that is 0 dB.
-        amin: amplitude below which everything is taken as this.
+        amin: minimum of the amplitude.
         top_db: as in `power_to_db`.
 
     Returns:
@@ -127,8 +127,9 @@ class PowerToDB(Printed):
 
     Args:
         ref: power that is 0 dB.
-        amin: power below which everything is taken as this.
-        top_db: what lies further than this below the loudest value of the clip is raised to there; None leaves it.
+        amin: minimum of the power.
+        top_db: range in dB: values further below the loudest one of the clip are raised to that level; None raises
+            none.
 
     Returns:
         (when called on floats of any shape) float32 of the same shape.

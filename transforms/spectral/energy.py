@@ -44,7 +44,7 @@ class Energy(FrameTransform):
         sample_rate: in Hz, of the waveforms that come in.
         n_fft to pre_emphasis_on: how the waveform is cut into frames, as in `Spectrogram`.
         log: "ln", "log10", "db" for 10·log10, or None for the energy itself.
-        floor: energy below which everything is taken as this in a logarithm.
+        floor: minimum of the energy under a logarithm.
 
     Returns:
         (when called on a (samples,) float waveform) (frames, 1) float32.

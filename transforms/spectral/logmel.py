@@ -119,9 +119,9 @@ class LogMel(_Mel):
         n_mels, f_min, f_max, mel_scale, norm, triangles, power: as in `MelSpectrogram`.
         log: "ln", "log10", or "db" for 10·log10 of power and 20·log10 of magnitude.
         offset: added before the logarithm.
-        floor: what is below is taken as this; the result is log(max(mel + offset, floor)).
-        top_db: what lies further than this many dB below the loudest value of the clip is raised to there;
-            None leaves it. With it the result depends on the whole clip that is passed in.
+        floor: minimum under the logarithm; the result is log(max(mel + offset, floor)).
+        top_db: range in dB: values further below the loudest one of the clip are raised to that level, so that the
+            result depends on the whole clip; None raises none.
         normalize: a `Normalize` for the end: with numbers, or measuring each clip.
 
     Returns:
