@@ -278,6 +278,6 @@ class Pass:
 
 def _over(reason: str) -> DataloadError:
     return DataloadError(
-        f"this iterator was ended because {reason}. A Loader runs one iterator at a time: for two at once make a second "
+        f"this iterator was ended because {reason}. A Loader runs one iterator at a time: for two at once make another "
         "one, loader.with_options()"
     )

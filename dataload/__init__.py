@@ -1,6 +1,6 @@
 """dataload: one source/sampler/loader core that feeds torch or TensorFlow the same batches."""
 
-from dataload import errors
+from dataload import errors, registry
 from dataload.chain import Chain, RandomBatchTransform, RandomTransform
 from dataload.collate import Pad, Stack, pad, stack
 from dataload.loader import Loader
@@ -49,3 +49,10 @@ __all__ = [
     "pad",
     "stack",
 ]
+
+
+def _register_transforms() -> None:
+    import dataload.transforms  # noqa: F401  late: scipy is slow to import, and only a chain that names one needs it
+
+
+registry.add_loader(_register_transforms)

@@ -1,12 +1,12 @@
-"""Transforms put in a row.
+"""Chains of transforms, and what a transform may say of itself.
 
-A transform is any callable from one value to one value. What a chain needs to know of it beyond that (is it random,
-can it do a whole batch, what does its output look like) it asks through the optional abilities defined here, so
-that a lambda stays a full citizen.
+A transform is any callable from one value to one value. Whether it is random, can do a whole batch, or knows what its
+output looks like, a chain asks through the optional abilities defined here, so that a lambda is a transform too.
 """
 
 from __future__ import annotations
 
+import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -15,8 +15,11 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 
 from dataload.errors import ChainError
+from dataload.registry import decode, encode
+from dataload.registry import name_of as name_of
 
 Transform = Callable[..., Any]
+JSON_FORMAT = 1
 
 
 @dataclass(frozen=True)
@@ -76,9 +79,9 @@ class RandomBatchTransform(ABC):
 
     They stand at the top level of a Loader's `transforms`, behind all others, and run after the collate function.
     `rng` is made anew for every batch from (seed, epoch, the indices of the batch in their order, position among the
-    transforms of this kind), so a batch is the same whichever worker makes it, and again after a resume. What is
-    changed in place stays in the memory that the consumer will see; a subclass whose `__call__` has a parameter
-    `alloc` is told there where to write new arrays.
+    transforms of this kind), so a batch is the same whichever worker makes it, and again after a resume. Changes
+    in place stay in the memory of the batch; a subclass whose `__call__` has a parameter `alloc` makes new arrays with
+    it, in that memory too.
 
     >>> class Shuffle(RandomBatchTransform):
     ...     def __call__(self, batch, rng):
@@ -90,18 +93,11 @@ class RandomBatchTransform(ABC):
         """Return the transformed batch."""
 
 
-def name_of(transform: Transform) -> str:
-    """Return a transform's name for messages: the repr of the library's own, the plain name of a function."""
-    if isinstance(transform, SpecTransform | RandomTransform | RandomBatchTransform):
-        return repr(transform)
-    return getattr(transform, "__qualname__", None) or repr(transform)
-
-
 def output_spec(transform: Transform, spec: Spec) -> Spec:
     """Return what `transform` makes of `spec`.
 
-    A transform that says nothing about its output may have changed anything but is taken to pass on whether the
-    length varies: a gain or a type conversion must not turn a padded field into a stacked one.
+    A transform without `output_spec` may change anything, except whether the length varies: a gain or a type conversion
+    must not turn a padded field into a stacked one.
     """
     if isinstance(transform, SpecTransform):
         return transform.output_spec(spec)
@@ -127,9 +123,9 @@ class Chain:
     spec: Spec
 
     def __init__(self, transforms: Sequence[Transform] | Transform) -> None:
-        steps = tuple(transforms) if isinstance(transforms, list | tuple) else (transforms,)
+        row = tuple(transforms) if isinstance(transforms, list | tuple) else (transforms,)
         spec = Spec()
-        for i, transform in enumerate(steps):
+        for i, transform in enumerate(row):
             if isinstance(transform, type) and (
                 hasattr(transform, "output_spec") or issubclass(transform, RandomTransform | RandomBatchTransform)
             ):
@@ -144,9 +140,9 @@ class Chain:
             try:
                 spec = output_spec(transform, spec)
             except ChainError as error:
-                before = name_of(steps[i - 1]) if i else "the start of the chain"
+                before = name_of(row[i - 1]) if i else "the start of the chain"
                 raise ChainError(f"{name_of(transform)} cannot follow {before}: {error}") from None
-        object.__setattr__(self, "transforms", steps)
+        object.__setattr__(self, "transforms", row)
         object.__setattr__(self, "spec", spec)
 
     def __call__(self, value: Any, rng: np.random.Generator | None = None) -> Any:
@@ -156,25 +152,37 @@ class Chain:
         return len(self.transforms)
 
     def to_json(self) -> str:
-        """Return the chain as JSON text that this version and later ones read; see `dataload.chain_json`.
+        """Return the chain as JSON text, with the value of every parameter in it, defaults included.
+
+        This version of the library and later ones read it.
 
         Raises:
-            ChainError: a transform that is not registered, such as a lambda; it is named.
+            ChainError: a transform is not registered (see `dataload.chain_json.register`), such as a lambda, or holds
+                something that JSON has no word for; the message names it.
         """
-        from dataload.chain_json import to_json  # which needs this module
-
-        return to_json(self)
+        transforms = [encode(transform, f"transform {i}") for i, transform in enumerate(self.transforms)]
+        return json.dumps({"dataload_chain": JSON_FORMAT, "transforms": transforms}, indent=2, allow_nan=False)
 
     @classmethod
     def from_json(cls, text: str) -> Chain:
-        """Return the chain that was written by `to_json`.
+        """Return the chain that was written by `to_json`, by this version or an older one.
 
         Raises:
-            ChainError: no such text, one of a newer version, or with a transform or parameter not known here.
+            ChainError: no such text, one of a newer version, or one that names a transform or parameter that is not
+                known here; the message says which.
         """
-        from dataload.chain_json import from_json
-
-        return from_json(text)
+        try:
+            content = json.loads(text)
+        except ValueError as error:
+            raise ChainError(f"this is no JSON ({error}): a chain is written by chain.to_json()") from error
+        if not isinstance(content, dict) or not isinstance(content.get("transforms"), list):
+            raise ChainError("this is not a chain written by chain.to_json(): it has no list of transforms")
+        if content.get("dataload_chain") != JSON_FORMAT:
+            raise ChainError(
+                f"the chain is written in format {content.get('dataload_chain')!r}, this dataload reads {JSON_FORMAT}: "
+                "install a newer dataload"
+            )
+        return cls([decode(transform, f"transform {i}") for i, transform in enumerate(content["transforms"])])
 
 
 def apply(transforms: Sequence[Transform], value: Any, rng: np.random.Generator | None) -> Any:

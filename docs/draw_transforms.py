@@ -161,7 +161,7 @@ def spec_augment() -> list[Panel]:
 
 
 def close(x: Array) -> Array:
-    """Return a stretch of the voice that is short enough to see its wave."""
+    """Return a segment of the voice that is short enough to see its wave."""
     return x[5_000:5_600]
 
 

@@ -1,8 +1,11 @@
 """Chains that have counterparts in graphs, and how near to them these must come."""
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from dataload import Chain
+from dataload.graph import GraphStep, Log, Weigh, refuse
 from dataload.transforms import MFCC, LogMel, MelSpectrogram, Normalize, PadOrTrim, Resample, Spectrogram
 from dataload.transforms.spectral.logarithm import log_factor
 
@@ -24,6 +27,35 @@ CHAINS = {
     "tf.signal": [LogMel.preset("tf.signal", sample_rate=8_000, f_max=3_800.0, frame_count="ceil")],
     "nemo": [LogMel.preset("nemo", sample_rate=8_000, n_mels=40, normalize=None)],
 }
+
+
+@dataclass(frozen=True)
+class Bands:
+    """A transform as a user writes it: decibels of the power below and above a frequency, (frames, 2)."""
+
+    sample_rate: int
+    edge: float = 1_000.0
+    floor: float = 1e-8
+    smooth: bool = False
+
+    def __call__(self, waveform):
+        power = self._spectrogram()(waveform) @ self._bands().astype(np.float32)
+        decibels = 10.0 * np.log10(np.maximum(power, np.float32(self.floor)))
+        return np.cumsum(decibels, axis=0) if self.smooth else decibels
+
+    def graph_steps(self, axis: int) -> list[GraphStep]:
+        if self.smooth:
+            refuse(self, "smooth")
+        logarithm = Log(offset=0.0, floor=self.floor, factor=10.0 / np.log(10.0))
+        return [*self._spectrogram().graph_steps(axis), Weigh(self._bands()), logarithm]
+
+    def _spectrogram(self):
+        return Spectrogram(self.sample_rate)
+
+    def _bands(self):
+        spectrogram = self._spectrogram()
+        hz = np.arange(spectrogram.n_fft // 2 + 1) * self.sample_rate / spectrogram.n_fft
+        return np.stack([hz < self.edge, hz >= self.edge], axis=1).astype(np.float64)
 
 
 def apart(got, row, waveform):

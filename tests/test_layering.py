@@ -52,7 +52,9 @@ def test_the_core_imports_numpy_and_the_standard_library(path):
     assert not top & (FRAMEWORKS | HEAVY - allowed)
     everywhere = imports(path, top_level=False)
     assert not roots(everywhere) & FRAMEWORKS
-    assert not {name for name in everywhere if name.startswith(("dataload.adapters", "dataload.transforms"))}
+    above = {name for name in everywhere if name.startswith(("dataload.adapters", "dataload.transforms"))}
+    # The package itself imports the transforms late, when a chain in JSON names one.
+    assert above == ({"dataload.transforms"} if path == ROOT / "dataload" / "__init__.py" else set())
     assert not {name for name in everywhere if name.startswith("dataload.commands")} or path.name == "__main__.py"
 
 

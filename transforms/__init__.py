@@ -9,7 +9,6 @@ if __name__ != "dataload.transforms":
         "a second copy of every class: write `from dataload.transforms import ...`"
     )
 
-from dataload.chain_json import register
 from dataload.transforms.audio.channels import MixChannels, PerChannel, SelectChannel
 from dataload.transforms.audio.decode import DecodeAudio, RandomSegment
 from dataload.transforms.audio.preemphasis import Dither, PreEmphasis
@@ -75,6 +74,3 @@ __all__ = [
     "TrimSilence",
     "ZeroCrossingRate",
 ]
-
-for _name in __all__:
-    register(globals()[_name])

@@ -1,7 +1,4 @@
-"""What every transform checks of its arguments, of the values it gets and of its neighbours in a chain.
-
-Apart from the transforms so that the same mistake reads the same wherever it is made.
-"""
+"""Checks of arguments, values and neighbours in a chain, so that a mistake reads the same in every transform."""
 
 from __future__ import annotations
 
@@ -52,12 +49,12 @@ def natural_int(name: str, value: Any) -> int:
     return _integer(name, value, 0, "an integer of at least 0")
 
 
-def _integer(name: str, value: Any, least: int, wanted: str) -> int:
+def _integer(name: str, value: Any, minimum: int, wanted: str) -> int:
     try:
         number = operator.index(value)
     except TypeError:
-        number = least - 1
-    if isinstance(value, bool | np.bool_) or number < least:
+        number = minimum - 1
+    if isinstance(value, bool | np.bool_) or number < minimum:
         raise ConfigError(f"{name}={value!r} must be {wanted}")
     return number
 
@@ -128,12 +125,12 @@ def check_finite(owner: str, waveform: Float32) -> None:
         )
 
 
-def as_array(owner: str, value: Any, least_axes: int = 1) -> npt.NDArray[Any]:
-    """Return `value` if it is an array with at least `least_axes` axes, or raise TransformError."""
+def as_array(owner: str, value: Any, min_axes: int = 1) -> npt.NDArray[Any]:
+    """Return `value` if it is an array with at least `min_axes` axes, or raise TransformError."""
     if not isinstance(value, np.ndarray):
         raise TransformError(f"{owner} takes a numpy array but got {type(value).__name__}")
-    if value.ndim < least_axes:
-        raise TransformError(f"{owner} takes an array with at least {least_axes} axis but got shape {value.shape}")
+    if value.ndim < min_axes:
+        raise TransformError(f"{owner} takes an array with at least {min_axes} axis but got shape {value.shape}")
     return value
 
 

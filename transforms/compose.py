@@ -1,8 +1,4 @@
-"""Sometimes, OneOf and SomeOf: augmentations that are chosen anew for every sample.
-
-Apart from the augmentations because these work on any transforms, random or not, on waveforms, features or anything
-else.
-"""
+"""Sometimes, OneOf and SomeOf: transforms of waveforms, features or anything else, chosen anew for every sample."""
 
 from __future__ import annotations
 
@@ -14,12 +10,14 @@ import numpy as np
 
 from dataload.chain import Chain, RandomTransform, Spec, Transform, apply, name_of, output_spec
 from dataload.errors import ChainError, ConfigError
+from dataload.registry import register
 from dataload.transforms.augment.base import probability
 from dataload.transforms.checks import Printed, positive_float, positive_int, store
 
 Option = Transform | Sequence[Transform]
 
 
+@register
 @dataclass(frozen=True, repr=False)
 class Sometimes(Printed, RandomTransform):
     """Apply a transform with a probability, and otherwise pass the value on as it is.
@@ -29,7 +27,7 @@ class Sometimes(Printed, RandomTransform):
         p: how likely, 0 to 1.
 
     Returns:
-        (when called with a generator) what the transform returns, or what came in.
+        (when called with a generator) what the transform returns, or the value itself.
 
     Raises:
         ChainError: no transform, or one whose output is of another kind or rate than its input.
@@ -54,6 +52,7 @@ class Sometimes(Printed, RandomTransform):
         return _common([spec, _spec_of(self.transform, spec)])
 
 
+@register
 @dataclass(frozen=True, repr=False)
 class OneOf(Printed, RandomTransform):
     """Apply one of several transforms.
@@ -95,6 +94,7 @@ class OneOf(Printed, RandomTransform):
         return _common([_spec_of(option, spec) for option in self.transforms])
 
 
+@register
 @dataclass(frozen=True, repr=False)
 class SomeOf(Printed, RandomTransform):
     """Apply some of several transforms, in the order in which they are given.

@@ -1,7 +1,6 @@
-"""The pieces that the transforms are made of, as plain functions: for those who build something else from them.
+"""The functions that transforms are made of, to build other transforms from.
 
-Each is described where it is defined. Waveforms are (samples,), features (frames, bins), all float32; numbers are given
-by name.
+Waveforms are (samples,), features (frames, bins), all float32; numbers are given by name.
 """
 
 from __future__ import annotations

@@ -9,9 +9,12 @@ import numpy as np
 import numpy.typing as npt
 
 from dataload.chain import Spec
+from dataload.graph import Fit, GraphStep
+from dataload.registry import register
 from dataload.transforms.checks import Printed, as_array, finite_float, positive_int, store
 
 
+@register
 @dataclass(frozen=True, repr=False)
 class PadOrTrim(Printed):
     """Make the leading axis a fixed length: cut the end off, or add `value` there.
@@ -41,6 +44,10 @@ class PadOrTrim(Printed):
     def __call__(self, x: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """Return `x` with a leading axis of `length`."""
         return fit(as_array("PadOrTrim", x), self.length, self.value)
+
+    def graph_steps(self, axis: int) -> list[GraphStep]:
+        """Return the one step of a graph that does the same."""
+        return [Fit(axis, self.length, self.value)]
 
     def output_spec(self, spec: Spec) -> Spec:
         """Return the same spec with a fixed length."""

@@ -1,7 +1,4 @@
-"""Normalize: mean and variance normalisation, per value or with the numbers of a data set.
-
-Apart from `moments`, which gathers these numbers.
-"""
+"""Normalize: mean and variance normalisation, per value or with the numbers of a data set."""
 
 from __future__ import annotations
 
@@ -14,6 +11,8 @@ import numpy.typing as npt
 
 from dataload.chain import Spec
 from dataload.errors import ConfigError, TransformError
+from dataload.graph import GraphStep, Scale, Standardize
+from dataload.registry import register
 from dataload.samples import Field
 from dataload.transforms.checks import (
     Float32,
@@ -24,11 +23,12 @@ from dataload.transforms.checks import (
     positive_float,
     store,
 )
-from dataload.transforms.statistics import gather
+from dataload.transforms.statistics import Progress, measure
 
 PerBin = float | Sequence[float] | None
 
 
+@register
 @dataclass(frozen=True, repr=False)
 class Normalize(Printed):
     """Shift and scale to mean 0 and standard deviation 1: cepstral mean and variance normalisation (CMVN).
@@ -43,7 +43,7 @@ class Normalize(Printed):
         std: the standard deviation, in the same way; give both or neither.
         eps: added to the measured standard deviation, so that silence gives zeros; a given one is used as it
             is.
-        ddof: what is taken off the number of entries in the measured variance; 1 for the unbiased one (NeMo).
+        ddof: subtracted from the number of entries in the measured variance; 1 for the unbiased one (NeMo).
 
     Returns:
         (when called) float32 of the same shape: (x - mean) / std.
@@ -76,21 +76,32 @@ class Normalize(Printed):
             raise ConfigError(f"mean has {len(self.mean)} entries but std has {len(self.std)}")
 
     @classmethod
-    def fit(cls, loader: Iterable[Any], *, field: Field | None = None, eps: float = 1e-5) -> Self:
+    def fit(
+        cls,
+        loader: Iterable[Any],
+        *,
+        field: Field | None = None,
+        eps: float = 1e-5,
+        progress: Progress | None = None,
+    ) -> Self:
         """Measure mean and standard deviation over one pass of a loader, whose workers make the batches in parallel.
 
         Args:
             loader: a Loader, whose epoch and state are left as they are (a copy of it is run); or any iterable of
-                batches. Where a batch has `<field>_lengths`, as padded ones do, what was padded does not count.
+                batches. Where a batch has `<field>_lengths`, as padded ones do, padding does not count.
             field: of the batch; None where the batch is the array itself, or the pair of array and lengths.
-            eps: least standard deviation, for bins that never change.
+            eps: minimum of the standard deviation, for bins that never change.
+            progress: called as progress(done, total) after every batch, with the number of batches so far and of all
+                (None where the iterable has no length); `lambda done, total: print(done, "/", total)` prints it.
+                None reports nothing.
 
         Returns:
             A Normalize with one mean and std per bin of features ((batch, frames, bins)), or one of each for waveforms
             ((batch, samples)). Sums are kept in float64 and merged by Chan, Golub and LeVeque, "Updating formulae and
-            a pairwise algorithm for computing sample variances" (1979). Progress is shown on standard error.
+            a pairwise algorithm for computing sample variances" (1979).
 
         Raises:
+            ConfigError: eps is not above 0, or progress is no function.
             TransformError: nothing to measure, values that are no numbers or not finite, or other bins in one batch.
             FieldError: the batch has no such field.
 
@@ -98,7 +109,7 @@ class Normalize(Printed):
         >>> Normalize.fit(batches, eps=0.5)
         Normalize(mean=(3.0, 5.0), std=(1.632993161855452, 0.5))
         """
-        moments = gather(loader, field)
+        moments = measure(loader, field, progress)
         std = np.maximum(moments.std(), positive_float("eps", eps))
         return cls(moments.mean.tolist(), std.tolist())
 
@@ -118,6 +129,12 @@ class Normalize(Printed):
         squares = np.square(centred).sum(axis=0, dtype=np.float64)
         std = np.sqrt(squares / max(1, len(centred) - self.ddof))
         return np.divide(centred, np.asarray(std + self.eps, np.float32), out=centred)
+
+    def graph_steps(self, axis: int) -> list[GraphStep]:
+        """Return the one step of a graph that does the same."""
+        if self.mean is None or self.std is None:
+            return [Standardize(axis, self.eps, self.ddof)]
+        return [Scale(np.asarray(self.mean, np.float64), np.asarray(self.std, np.float64))]
 
     def output_spec(self, spec: Spec) -> Spec:
         """Return the same spec."""

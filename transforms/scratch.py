@@ -1,6 +1,6 @@
-"""Memory that a thread keeps from one call to the next.
+"""Memory that a thread keeps from one call to the next: the only state of the transforms.
 
-Apart because it is the only state in this package: no result may ever be a view of it.
+No result may ever be a view of it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _local = threading.local()
 def scratch(name: str, shape: tuple[int, ...], dtype: npt.DTypeLike = np.float32) -> npt.NDArray[Any]:
     """Return an uninitialised array whose memory this thread uses again on the next call with the same name.
 
-    Fresh memory costs a page fault per 4 KiB, which for short-lived blocks is more than the arithmetic on
+    Fresh memory costs a page fault per 4 KiB, which for short-lived chunks is more than the arithmetic on
     them. The memory starts on a 64-byte boundary, so that every thread and process runs the same vector code.
     """
     buffers: dict[str, npt.NDArray[np.uint8]] | None = getattr(_local, "buffers", None)

@@ -1,28 +1,24 @@
-"""Mean and variance of a data set, gathered batch by batch.
-
-Apart from `Normalize`, which uses them: here is the merging of sums, and what is read from a batch.
-"""
+"""Mean and variance of a data set, measured batch by batch: the merging of sums, and the clips of a batch."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterable, Iterator, Sized
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from dataload.errors import TransformError
-from dataload.samples import Field, field_names, get_field
+from dataload.errors import ConfigError, TransformError
+from dataload.samples import Field, lengths_of
 
 Float64 = npt.NDArray[np.float64]
+Progress = Callable[[int, int | None], None]
 
 
 @dataclass(frozen=True)
 class Moments:
-    """What is known of the values seen so far.
+    """Count, mean and spread of the values seen so far.
 
     Attributes:
         count: of frames, or of samples.
@@ -37,12 +33,12 @@ class Moments:
     def merged(self, other: Moments) -> Moments:
         """Return the moments of both together."""
         count = self.count + other.count
-        step = other.mean - self.mean
+        difference = other.mean - self.mean
         share = other.count / count
         return Moments(
             count,
-            np.asarray(self.mean + share * step),
-            np.asarray(self.squares + other.squares + self.count * share * np.square(step)),
+            np.asarray(self.mean + share * difference),
+            np.asarray(self.squares + other.squares + self.count * share * np.square(difference)),
         )
 
     def std(self) -> Float64:
@@ -50,33 +46,36 @@ class Moments:
         return np.asarray(np.sqrt(self.squares / self.count))
 
 
-def gather(batches: Iterable[Any], field: Field | None) -> Moments:
+def measure(batches: Iterable[Any], field: Field | None, progress: Progress | None) -> Moments:
     """Return the moments of one pass; see `Normalize.fit`."""
+    if progress is not None and not callable(progress):
+        raise ConfigError(f"progress={progress!r} must be None or a function, called as progress(done, total)")
     if hasattr(batches, "with_options"):
         # A Loader: a copy is run, since iterating it would take an epoch from the training loop.
         with batches.with_options() as copy:
-            return _gather(copy, field)
-    return _gather(batches, field)
+            return _measure(copy, field, progress)
+    return _measure(batches, field, progress)
 
 
-def _gather(batches: Iterable[Any], field: Field | None) -> Moments:
+def _measure(batches: Iterable[Any], field: Field | None, progress: Progress | None) -> Moments:
     total: Moments | None = None
-    with _progress(batches) as advance:
-        for number, batch in enumerate(batches):
-            for clip in _clips(batch, field):
-                found = _measure(clip, number)
-                if total is not None and total.mean.shape != found.mean.shape:
-                    raise TransformError(
-                        f"batch {number} has {found.mean.shape} bins but the batches before it had {total.mean.shape}"
-                    )
-                total = found if total is None else total.merged(found)
-            advance()
+    size = len(batches) if isinstance(batches, Sized) else None
+    for number, batch in enumerate(batches):
+        for clip in _clips(batch, field):
+            found = _moments(clip, number)
+            if total is not None and total.mean.shape != found.mean.shape:
+                raise TransformError(
+                    f"batch {number} has {found.mean.shape} bins but the batches before it had {total.mean.shape}"
+                )
+            total = found if total is None else total.merged(found)
+        if progress is not None:
+            progress(number + 1, size)
     if total is None:
         raise TransformError("there is nothing to measure: no batch has a value in it")
     return total
 
 
-def _measure(clip: npt.NDArray[Any], number: int) -> Moments:
+def _moments(clip: npt.NDArray[Any], number: int) -> Moments:
     mean = np.asarray(clip.mean(axis=0, dtype=np.float64))
     squares = np.asarray(np.square(clip - mean).sum(axis=0))
     if not np.isfinite(squares).all():
@@ -85,15 +84,7 @@ def _measure(clip: npt.NDArray[Any], number: int) -> Moments:
 
 
 def _clips(batch: Any, field: Field | None) -> Iterator[npt.NDArray[Any]]:
-    lengths = None
-    if field is not None:
-        array = get_field(batch, field)
-        if f"{field}_lengths" in field_names(batch):
-            lengths = get_field(batch, f"{field}_lengths")
-    elif isinstance(batch, tuple) and len(batch) == 2:
-        array, lengths = batch
-    else:
-        array = batch
+    array, lengths = lengths_of(batch, field)
     if not isinstance(array, np.ndarray) or array.dtype.kind not in "fiu" or array.ndim not in (2, 3):
         raise TransformError(
             "a batch must hold (batch, frames, bins) or (batch, samples) numbers"
@@ -104,14 +95,3 @@ def _clips(batch: Any, field: Field | None) -> Iterator[npt.NDArray[Any]]:
         kept = clip if lengths is None else clip[: int(lengths[i])]
         if kept.size:
             yield kept
-
-
-@contextmanager
-def _progress(batches: Iterable[Any]) -> Iterator[Callable[[], None]]:
-    if not isinstance(batches, Sized) or len(batches) == 0:
-        yield lambda: None
-        return
-    from dataload.terminal import open_terminal  # needed by those who measure, not by those who use
-
-    with open_terminal(sys.stderr).progress("measuring", len(batches)) as advance:
-        yield advance

@@ -1,6 +1,6 @@
 """A chain of transforms as a `tf.Module`, for a model that is served without this library and without Python.
 
-Apart from the dataset: it moves no data, it computes in a graph what the chain computes in numpy.
+It computes in a graph what the chain computes in numpy.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from dataload.adapters import chain_steps as steps
+from dataload import graph
 from dataload.chain import Chain, Transform
 
 Compute = Callable[[Any], Any]
@@ -26,8 +26,8 @@ def to_module(chain: Chain | Sequence[Transform] | Transform) -> ChainModule:
     clip so short that the chain would refuse it gives an error or meaningless numbers here: a graph has no words for
     that.
 
-    Spectrogram, MelSpectrogram, LogMel, MFCC, Normalize and PadOrTrim have a counterpart, and Resample between equal
-    rates.
+    Spectrogram, MelSpectrogram, LogMel, MFCC, Normalize and PadOrTrim have a counterpart, Resample between equal rates,
+    and transforms of your own with `graph_steps`, see `dataload.graph`.
 
     Args:
         chain: transforms on one (samples,) waveform, from after DecodeAudio on.
@@ -40,15 +40,15 @@ def to_module(chain: Chain | Sequence[Transform] | Transform) -> ChainModule:
     >>> to_module([LogMel(16_000)])(np.zeros((2, 16_000), np.float32)).shape
     TensorShape([2, 101, 80])
     """
-    module = ChainModule(steps.chain_steps(chain))
-    steps.check_equal(chain, lambda noise: module(noise).numpy())
+    module = ChainModule(graph.graph_steps(chain))
+    graph.check_equal(chain, lambda noise: module(noise).numpy())
     return module
 
 
 class ChainModule(tf.Module):  # type: ignore[misc]
     """The transforms of a chain, in order; see `to_module`."""
 
-    def __init__(self, chain: Sequence[steps.ChainStep]) -> None:
+    def __init__(self, chain: Sequence[graph.GraphStep]) -> None:
         super().__init__()
         self._steps = [_compute(step) for step in chain]
 
@@ -63,11 +63,11 @@ class ChainModule(tf.Module):  # type: ignore[misc]
 
 @singledispatch
 def _compute(step: object) -> Compute:
-    raise TypeError(f"{step!r} is no step of a chain")
+    raise TypeError(f"{step!r} is no step that this adapter knows")
 
 
 @_compute.register
-def _(step: steps.Frames) -> Compute:
+def _(step: graph.Frames) -> Compute:
     length, columns = step.basis.shape
     basis = tf.constant(step.basis)
 
@@ -95,31 +95,31 @@ def _(step: steps.Frames) -> Compute:
 
 
 @_compute.register
-def _(step: steps.Emphasize) -> Compute:
+def _(step: graph.Emphasize) -> Compute:
     factor = np.float64(step.factor)
     return lambda x: tf.concat([x[..., :1], x[..., 1:] - factor * x[..., :-1]], axis=-1)
 
 
 @_compute.register
-def _(step: steps.Weigh) -> Compute:
+def _(step: graph.Weigh) -> Compute:
     matrix = tf.constant(step.matrix)
     return lambda x: tf.matmul(x, matrix)
 
 
 @_compute.register
-def _(step: steps.Log) -> Compute:
+def _(step: graph.Log) -> Compute:
     offset, floor, factor = np.float64(step.offset), np.float64(step.floor), np.float64(step.factor)
     return lambda x: tf.math.log(tf.maximum(x + offset, floor)) * factor
 
 
 @_compute.register
-def _(step: steps.Ceil) -> Compute:
+def _(step: graph.Ceil) -> Compute:
     span = np.float64(step.span)
     return lambda x: tf.maximum(x, tf.reduce_max(x, axis=(-2, -1), keepdims=True) - span)
 
 
 @_compute.register
-def _(step: steps.Fit) -> Compute:
+def _(step: graph.Fit) -> Compute:
     def compute(x: Any) -> Any:
         axis = x.shape.rank + step.axis
         kept = tf.gather(x, tf.range(tf.minimum(tf.shape(x)[axis], step.length)), axis=axis)
@@ -134,13 +134,13 @@ def _(step: steps.Fit) -> Compute:
 
 
 @_compute.register
-def _(step: steps.Scale) -> Compute:
+def _(step: graph.Scale) -> Compute:
     mean, std = tf.constant(step.mean), tf.constant(step.std)
     return lambda x: (x - mean) / std
 
 
 @_compute.register
-def _(step: steps.Standardize) -> Compute:
+def _(step: graph.Standardize) -> Compute:
     def compute(x: Any) -> Any:
         centred = x - tf.reduce_mean(x, axis=step.axis, keepdims=True)
         count = tf.maximum(tf.shape(x)[x.shape.rank + step.axis] - step.ddof, 1)

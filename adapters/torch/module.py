@@ -1,6 +1,6 @@
 """A chain of transforms as an `nn.Module`, for a model that is deployed without this library.
 
-Apart from the loaders: it moves no data, it computes on a device what the chain computes in numpy.
+It computes on a device what the chain computes in numpy.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from functools import singledispatch
 import torch
 from torch import Tensor, nn
 
-from dataload.adapters import chain_steps as steps
+from dataload import graph
 from dataload.chain import Chain, Transform
 
 
@@ -23,8 +23,8 @@ def to_module(chain: Chain | Sequence[Transform] | Transform) -> ChainModule:
     faster and coarser. All clips of a batch are taken to be as long as the batch. A clip so short that the chain would
     refuse it gives an error or meaningless numbers here: a graph has no words for that.
 
-    Spectrogram, MelSpectrogram, LogMel, MFCC, Normalize and PadOrTrim have a counterpart, and Resample between equal
-    rates.
+    Spectrogram, MelSpectrogram, LogMel, MFCC, Normalize and PadOrTrim have a counterpart, Resample between equal rates,
+    and transforms of your own with `graph_steps`, see `dataload.graph`.
 
     Args:
         chain: transforms on one (samples,) waveform, from after DecodeAudio on.
@@ -37,8 +37,8 @@ def to_module(chain: Chain | Sequence[Transform] | Transform) -> ChainModule:
     >>> to_module([LogMel(16_000)])(torch.zeros(2, 16_000)).shape
     torch.Size([2, 101, 80])
     """
-    module = ChainModule(steps.chain_steps(chain))
-    steps.check_equal(chain, lambda noise: module(torch.from_numpy(noise)).numpy())
+    module = ChainModule(graph.graph_steps(chain))
+    graph.check_equal(chain, lambda noise: module(torch.from_numpy(noise)).numpy())
     return module
 
 
@@ -47,10 +47,10 @@ class ChainModule(nn.Module):
 
     precision: Tensor
 
-    def __init__(self, chain: Sequence[steps.ChainStep]) -> None:
+    def __init__(self, chain: Sequence[graph.GraphStep]) -> None:
         super().__init__()
         self.steps = nn.Sequential(*(_module(step) for step in chain))
-        # Goes along with `.to(dtype)`, and so says in which the steps compute.
+        # `.to(dtype)` changes it too, so that it holds the dtype in which the steps compute.
         self.register_buffer("precision", torch.zeros((), dtype=torch.float64), persistent=False)
 
     def forward(self, waveform: Tensor) -> Tensor:
@@ -60,9 +60,9 @@ class ChainModule(nn.Module):
 
 
 class _Numbers(nn.Module):
-    """A step with constants: they go where the module goes, and do not count as something that was learned."""
+    """A step with constants: they follow the module to its device, and are no learned parameters."""
 
-    def __init__(self, **arrays: steps.Float64) -> None:
+    def __init__(self, **arrays: graph.Float64) -> None:
         super().__init__()
         for name, array in arrays.items():
             self.register_buffer(name, torch.from_numpy(array.copy()), persistent=False)
@@ -70,13 +70,13 @@ class _Numbers(nn.Module):
 
 @singledispatch
 def _module(step: object) -> nn.Module:
-    raise TypeError(f"{step!r} is no step of a chain")
+    raise TypeError(f"{step!r} is no step that this adapter knows")
 
 
 class _Frames(_Numbers):
     basis: Tensor
 
-    def __init__(self, step: steps.Frames) -> None:
+    def __init__(self, step: graph.Frames) -> None:
         super().__init__(basis=step.basis)
         self.hop, self.pad, self.more = step.hop, step.pad, step.more
         self.pad_mode, self.power = step.pad_mode, step.power
@@ -104,7 +104,7 @@ class _Frames(_Numbers):
 
 
 class _Emphasize(nn.Module):
-    def __init__(self, step: steps.Emphasize) -> None:
+    def __init__(self, step: graph.Emphasize) -> None:
         super().__init__()
         self.factor = step.factor
 
@@ -120,7 +120,7 @@ class _Weigh(_Numbers):
 
 
 class _Log(nn.Module):
-    def __init__(self, step: steps.Log) -> None:
+    def __init__(self, step: graph.Log) -> None:
         super().__init__()
         self.offset, self.floor, self.factor = step.offset, step.floor, step.factor
 
@@ -129,7 +129,7 @@ class _Log(nn.Module):
 
 
 class _Ceil(nn.Module):
-    def __init__(self, step: steps.Ceil) -> None:
+    def __init__(self, step: graph.Ceil) -> None:
         super().__init__()
         self.span = step.span
 
@@ -138,7 +138,7 @@ class _Ceil(nn.Module):
 
 
 class _Fit(nn.Module):
-    def __init__(self, step: steps.Fit) -> None:
+    def __init__(self, step: graph.Fit) -> None:
         super().__init__()
         self.axis, self.length, self.value = step.axis, step.length, step.value
 
@@ -159,7 +159,7 @@ class _Scale(_Numbers):
 
 
 class _Standardize(nn.Module):
-    def __init__(self, step: steps.Standardize) -> None:
+    def __init__(self, step: graph.Standardize) -> None:
         super().__init__()
         self.axis, self.eps, self.ddof = step.axis, step.eps, step.ddof
 
@@ -170,11 +170,11 @@ class _Standardize(nn.Module):
         return centred / (variance.sqrt() + self.eps)
 
 
-_module.register(steps.Frames, _Frames)
-_module.register(steps.Emphasize, _Emphasize)
-_module.register(steps.Weigh, lambda step: _Weigh(matrix=step.matrix))
-_module.register(steps.Log, _Log)
-_module.register(steps.Ceil, _Ceil)
-_module.register(steps.Fit, _Fit)
-_module.register(steps.Scale, lambda step: _Scale(mean=step.mean, std=step.std))
-_module.register(steps.Standardize, _Standardize)
+_module.register(graph.Frames, _Frames)
+_module.register(graph.Emphasize, _Emphasize)
+_module.register(graph.Weigh, lambda step: _Weigh(matrix=step.matrix))
+_module.register(graph.Log, _Log)
+_module.register(graph.Ceil, _Ceil)
+_module.register(graph.Fit, _Fit)
+_module.register(graph.Scale, lambda step: _Scale(mean=step.mean, std=step.std))
+_module.register(graph.Standardize, _Standardize)

@@ -7,11 +7,12 @@ import sys
 import numpy as np
 import pytest
 import tensorflow as tf
-from graph_chains import CHAINS, apart
+from graph_chains import CHAINS, Bands, apart
+from graph_fields import CHANGES, check
 
 from dataload.adapters.tensorflow import to_module
 from dataload.errors import ChainError
-from dataload.transforms import DecodeAudio, LogMel, SpecAugment
+from dataload.transforms import DecodeAudio, LogMel, Normalize, PadOrTrim, SpecAugment
 
 pytestmark = pytest.mark.filterwarnings("ignore:mel filters")
 
@@ -69,6 +70,31 @@ def test_it_goes_behind_a_dataset():
     dataset = tf.data.Dataset.from_tensors(tf.zeros((2, 800))).map(module)
     assert dataset.element_spec.shape[-1] == 8
     assert next(iter(dataset)).shape == (2, 11, 8)
+
+
+def test_a_transform_from_elsewhere_with_steps_of_its_own_is_saved_too(speech, tmp_path):
+    row = [Bands(8_000), Normalize(), PadOrTrim(30)]
+    tf.saved_model.save(to_module(row), str(tmp_path))
+    saved = tf.saved_model.load(str(tmp_path))
+    for clip in speech:
+        assert apart(saved(clip[None]).numpy()[0], row, clip) < 1e-4
+
+
+@pytest.fixture
+def eagerly():
+    """Compute without making graphs, which takes half a second each; the tests before make them."""
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
+
+
+@pytest.mark.parametrize("change", CHANGES, ids=str)
+def test_a_changed_field_gives_what_the_chain_gives_or_is_refused(change, eagerly):
+    def module(row):
+        compute = to_module(row)
+        return lambda waveform: compute(waveform[None]).numpy()[0]
+
+    check(change, module)
 
 
 def test_a_transform_without_a_counterpart_is_named():

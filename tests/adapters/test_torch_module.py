@@ -2,17 +2,17 @@
 
 import subprocess
 import sys
-from dataclasses import dataclass
 
 import numpy as np
 import pytest
 import torch
-from graph_chains import CHAINS, apart
+from graph_chains import CHAINS, Bands, apart
+from graph_fields import CHANGES, check
 
 from dataload import Chain
 from dataload.adapters.torch import to_module
 from dataload.errors import ChainError, ConfigError
-from dataload.transforms import DecodeAudio, LogMel, Normalize, RandomCrop, Resample
+from dataload.transforms import DecodeAudio, LogMel, Normalize, PadOrTrim, RandomCrop, Resample
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore:mel filters")
 
@@ -132,34 +132,27 @@ def test_a_transform_without_a_counterpart_is_named(row, message):
         to_module(Chain(row))
 
 
-@dataclass(frozen=True, repr=False)
-class Whitened(LogMel):
-    """A LogMel with one more parameter, as a later version may have."""
-
-    colour: str = "none"
-
-
-def test_a_parameter_without_a_counterpart_is_named(monkeypatch):
-    from dataload.adapters import chain_steps
-
-    monkeypatch.setitem(chain_steps._MAKERS, Whitened, chain_steps._MAKERS[LogMel])
-    monkeypatch.setitem(chain_steps._PARAMETERS, Whitened, chain_steps._PARAMETERS[LogMel])
-    to_module([Whitened(8_000, n_mels=8)])
-    with pytest.raises(
-        ConfigError, match=r"Whitened\(8000, n_mels=8, colour='pink'\): colour='pink' has no counterpart"
-    ):
-        to_module([Whitened(8_000, n_mels=8, colour="pink")])
+def test_a_transform_from_elsewhere_with_steps_of_its_own_is_exported_too(speech, dynamic, tmp_path):
+    row = [Bands(8_000), Normalize(), PadOrTrim(30)]
+    program = torch.export.export(to_module(row), (torch.zeros(2, 5_000),), dynamic_shapes=dynamic)
+    for clip in speech:
+        assert apart(program.module()(torch.from_numpy(clip[None])).numpy()[0], row, clip) < 1e-4
 
 
-def test_a_counterpart_that_gives_other_values_is_refused(monkeypatch):
-    from dataload.adapters import chain_steps
+@pytest.mark.parametrize("change", CHANGES, ids=str)
+def test_a_changed_field_gives_what_the_chain_gives_or_is_refused(change):
+    def module(row):
+        compute = to_module(row)
+        return lambda waveform: compute(torch.from_numpy(waveform)).numpy()
 
+    check(change, module)
+
+
+def test_a_counterpart_that_gives_other_values_is_refused():
     class Louder(LogMel):
         def __call__(self, waveform):
             return super().__call__(waveform) + np.float32(0.1)
 
-    monkeypatch.setitem(chain_steps._MAKERS, Louder, chain_steps._MAKERS[LogMel])
-    monkeypatch.setitem(chain_steps._PARAMETERS, Louder, chain_steps._PARAMETERS[LogMel])
     with pytest.raises(
         ConfigError, match=r"Louder\(8000, n_mels=8\) gives values that differ by up to 0.1, so it must"
     ):

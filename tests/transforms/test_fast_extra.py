@@ -176,12 +176,12 @@ def test_mkl_may_use_as_many_threads_afterwards_as_before(switch, sounds):
     from dataload.transforms.spectral import mkl_kernels as mkl
 
     switch(True)
-    before = mkl._set_threads(3)
+    before = mkl.set_threads(3)
     try:
         LogMel(8_000)(sounds[2])
-        assert mkl._set_threads(3) == 3
+        assert mkl.set_threads(3) == 3
     finally:
-        mkl._set_threads(before)
+        mkl.set_threads(before)
 
 
 LOADED = (

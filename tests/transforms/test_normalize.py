@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dataload import FileSource, Loader
-from dataload.errors import FieldError, TransformError
+from dataload.errors import ConfigError, FieldError, TransformError
 from dataload.transforms import DecodeAudio, LogMel, Normalize
 
 
@@ -113,11 +113,29 @@ def test_it_is_saved_as_json_and_read_again():
     assert Normalize(**json.loads(json.dumps(dataclasses.asdict(found)))) == found
 
 
-def test_progress_is_shown_on_standard_error():
+def test_nothing_is_printed():
     code = "import numpy as np; from dataload.transforms import Normalize; Normalize.fit([np.ones((2, 3, 2))] * 5)"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert run.stdout == ""
-    assert run.stderr.startswith("measuring ... done in ")
+    assert run.stdout == run.stderr == ""
+
+
+def test_progress_is_told_after_every_batch():
+    told = []
+    loader = padded_loader(clips(7), batch_size=2)
+    found = Normalize.fit(loader, field="audio", progress=lambda done, total: told.append((done, total)))
+    assert told == [(1, 4), (2, 4), (3, 4), (4, 4)]
+    assert found == Normalize.fit(loader, field="audio")
+
+
+def test_progress_has_no_total_where_the_batches_have_no_length():
+    told = []
+    Normalize.fit(iter([np.ones((2, 3, 2))] * 2), progress=lambda done, total: told.append((done, total)))
+    assert told == [(1, None), (2, None)]
+
+
+def test_a_progress_that_is_no_function_is_refused_before_anything_is_read():
+    with pytest.raises(ConfigError, match=r"progress=True must be None or a function, called as progress\(done, total"):
+        Normalize.fit(iter(lambda: 1 / 0, None), progress=True)
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,4 @@
-"""SelectChannel, MixChannels and PerChannel: from several channels to one, and to features of each.
-
-Apart because everything else takes channels as they come.
-"""
+"""SelectChannel, MixChannels and PerChannel: from several channels to one, and to features of each."""
 
 from __future__ import annotations
 
@@ -14,9 +11,11 @@ import numpy.typing as npt
 
 from dataload.chain import BatchTransform, Chain, RandomTransform, Spec, Transform, name_of, output_spec
 from dataload.errors import ChainError, ConfigError, TransformError
+from dataload.registry import register
 from dataload.transforms.checks import Float32, Printed, as_array, as_float32, finite_float, store
 
 
+@register
 @dataclass(frozen=True, repr=False)
 class SelectChannel(Printed):
     """Take one channel.
@@ -56,6 +55,7 @@ class SelectChannel(Printed):
         return _one_channel(spec)
 
 
+@register
 @dataclass(frozen=True, repr=False)
 class MixChannels(Printed):
     """Add the channels up.
@@ -99,6 +99,7 @@ class MixChannels(Printed):
         return _one_channel(spec)
 
 
+@register
 @dataclass(frozen=True, repr=False)
 class PerChannel(Printed):
     """Do with each channel what a transform does with one waveform: `PerChannel(LogMel(16_000))`.

@@ -15,6 +15,7 @@ from dataload.audio.reader import AudioFile, Choose, read_audio, read_part
 from dataload.audio.segment import Segment
 from dataload.chain import RandomTransform, Spec
 from dataload.errors import ChainError, ConfigError, DecodeError, TransformError
+from dataload.registry import register
 from dataload.transforms.audio.resample import change_rate
 from dataload.transforms.checks import Float32, Printed, finite_float, one_of, positive_float, positive_int, store
 
@@ -22,6 +23,7 @@ from dataload.transforms.checks import Float32, Printed, finite_float, one_of, p
 _RATIO = 1000
 
 
+@register
 @dataclass(frozen=True, repr=False)
 class DecodeAudio(Printed):
     """Read an audio file, whatever its format, as a waveform at one sample rate.
@@ -96,6 +98,7 @@ class DecodeAudio(Printed):
         return _decoded(spec, self.sample_rate, self.mono, varies=True)
 
 
+@register
 @dataclass(frozen=True, repr=False)
 class RandomSegment(Printed, RandomTransform):
     """Read a stretch of fixed length from anywhere in an audio file, and nothing else of it.

@@ -1,7 +1,4 @@
-"""Pre-emphasis and dither: small changes of a waveform before its features are made.
-
-Apart from the features, which do the same inside where a reference does, for other uses of a waveform.
-"""
+"""Pre-emphasis and dither: small changes of a waveform before its features are made."""
 
 from __future__ import annotations
 
@@ -13,6 +10,7 @@ import numpy.typing as npt
 
 from dataload.chain import RandomTransform, Spec
 from dataload.memory import reused_empty
+from dataload.registry import register
 from dataload.transforms.checks import (
     Float32,
     Printed,
@@ -33,8 +31,8 @@ def preemphasis(x: npt.NDArray[np.floating[Any]], *, coefficient: float = 0.97) 
         coefficient: c, from 0 (nothing is changed) to 1.
 
     Returns:
-        (samples,) float32, as `torchaudio.functional.preemphasis`; librosa's version extrapolates what came before
-        the first sample.
+        (samples,) float32, as `torchaudio.functional.preemphasis`; librosa's version extrapolates the sample
+        before the first.
 
     Raises:
         ConfigError: a coefficient outside 0..1.
@@ -57,6 +55,7 @@ def emphasize(waveform: Float32, coefficient: float) -> Float32:
     return out
 
 
+@register
 @dataclass(frozen=True, repr=False)
 class PreEmphasis(Printed):
     """Raise the high frequencies of a waveform: y[t] = x[t] - c·x[t - 1], the first sample as it is.
@@ -92,6 +91,7 @@ class PreEmphasis(Printed):
         return Spec("waveform", spec.sample_rate, varies=spec.varies)
 
 
+@register
 @dataclass(frozen=True, repr=False)
 class Dither(Printed, RandomTransform):
     """Add faint normal noise to a waveform, so that digital silence has a logarithm.
@@ -100,7 +100,7 @@ class Dither(Printed, RandomTransform):
     in the scale of 16-bit integers and draws anew for each frame; NeMo adds 1e-5, in training only.
 
     Args:
-        amount: standard deviation of the noise; 1 / 32768 is one step of 16-bit sound in ±1.
+        amount: standard deviation of the noise; 1 / 32768 is one unit of 16-bit sound in ±1.
 
     Returns:
         (when called with a generator on a (samples,) float waveform) a new (samples,) float32.

@@ -1,7 +1,4 @@
-"""Resampling through soxr.
-
-`change_rate` is the bare step, for DecodeAudio; a transform and a function check what they get.
-"""
+"""Resampling through soxr: `change_rate` for DecodeAudio, and a transform and a function that check their arguments."""
 
 from __future__ import annotations
 
@@ -12,7 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from dataload.chain import Spec
-from dataload.errors import TransformError
+from dataload.errors import ChainError, TransformError
+from dataload.graph import GraphStep
+from dataload.registry import register
 from dataload.transforms.checks import Float32, Printed, as_float32, expect_waveform, positive_int, store
 
 
@@ -46,6 +45,7 @@ def resample(x: npt.NDArray[np.floating[Any]], *, orig_rate: int, new_rate: int)
     return Resample(orig_rate, new_rate)(x)
 
 
+@register
 @dataclass(frozen=True, repr=False)
 class Resample(Printed):
     """Change the sample rate of a waveform.
@@ -81,6 +81,14 @@ class Resample(Printed):
                 f"Resample takes (samples,) or (channels, samples) with samples but got shape {x.shape}"
             )
         return change_rate(x, self.orig_rate, self.new_rate)
+
+    def graph_steps(self, axis: int) -> list[GraphStep]:
+        """Return no steps for equal rates; another rate has no counterpart in a graph."""
+        if self.orig_rate != self.new_rate:
+            raise ChainError(
+                f"{self!r} has no counterpart in a graph: resample before the module, or record at {self.new_rate} Hz"
+            )
+        return []
 
     def output_spec(self, spec: Spec) -> Spec:
         """Return the spec at the new rate, or raise ChainError if it is not a waveform at `orig_rate`."""

@@ -1,8 +1,4 @@
-"""What the augmentations of waveforms share: the shapes they take, and the ranges that they draw numbers from.
-
-Apart from `checks`, which serves all transforms: only what is random has ranges, and only augmentations take one
-channel and several alike.
-"""
+"""What augmentations of waveforms share: one channel or several, and ranges to draw numbers from."""
 
 from __future__ import annotations
 
@@ -51,21 +47,21 @@ def draw_octaves(rng: np.random.Generator, values: Range) -> float:
     return float(np.exp(rng.uniform(*np.log(values)))) if isinstance(values, tuple) else values
 
 
-def number_range(name: str, value: Any, least: float = -math.inf, most: float = math.inf) -> Range:
+def number_range(name: str, value: Any, minimum: float = -math.inf, maximum: float = math.inf) -> Range:
     """Return one number as a float, two as a (low, high) tuple of floats, or raise ConfigError.
 
     Args:
         name: of the parameter, for messages.
         value: a number, or a pair of them.
-        least, most: what the numbers must lie between, both included.
+        minimum, maximum: bounds of the numbers, both included.
     """
     pair = isinstance(value, Sequence | np.ndarray) and not isinstance(value, str)
     if pair and len(value) != 2:
         raise ConfigError(f"{name}={value!r} must be a number or a pair (low, high)")
     numbers = [finite_float(name, number) for number in (value if pair else (value,))]
     for number in numbers:
-        if not least <= number <= most:
-            allowed = f"at least {least:g}" if most == math.inf else f"from {least:g} to {most:g}"
+        if not minimum <= number <= maximum:
+            allowed = f"at least {minimum:g}" if maximum == math.inf else f"from {minimum:g} to {maximum:g}"
             raise ConfigError(f"{name}={value!r} must be {allowed}")
     if not pair:
         return numbers[0]
@@ -102,7 +98,7 @@ class WaveTransform(Printed, RandomTransform):
 
     @abstractmethod
     def _apply(self, x: Float32, rng: np.random.Generator) -> Float32:
-        """Return what becomes of a contiguous (samples,) or (channels, samples) float32 array."""
+        """Return a contiguous (samples,) or (channels, samples) float32 array, changed."""
 
     def output_spec(self, spec: Spec) -> Spec:
         """Return the spec of the same waveform, or raise ChainError if what comes in is none, or of another rate."""

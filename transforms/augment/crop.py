@@ -1,7 +1,4 @@
-"""RandomCrop, TimeShift and TrimSilence: where a clip begins and ends.
-
-Apart because they choose among the samples that are there, and change none.
-"""
+"""RandomCrop, TimeShift and TrimSilence: where a clip begins and ends; no sample is changed."""
 
 from __future__ import annotations
 
@@ -15,6 +12,7 @@ import numpy.typing as npt
 from dataload.chain import RandomTransform, Spec
 from dataload.errors import ConfigError, TransformError
 from dataload.memory import reused_empty
+from dataload.registry import register
 from dataload.transforms.augment.base import Range, WaveTransform, as_sound, draw, mean_power, number_range
 from dataload.transforms.checks import (
     Float32,
@@ -29,12 +27,13 @@ from dataload.transforms.checks import (
 )
 from dataload.transforms.length import fit
 
-_BLOCK_SECONDS = 0.01
+_FRAME_SECONDS = 0.01
 
 
+@register
 @dataclass(frozen=True, repr=False)
 class RandomCrop(Printed, RandomTransform):
-    """Take a stretch of fixed length from anywhere along an axis.
+    """Take a segment of fixed length from anywhere along an axis.
 
     Args:
         length: entries of that axis of the output: samples of a waveform, frames of features.
@@ -62,7 +61,7 @@ class RandomCrop(Printed, RandomTransform):
             raise ConfigError(f"axis={self.axis!r} must be an integer")
 
     def __call__(self, x: npt.NDArray[Any], rng: np.random.Generator) -> npt.NDArray[Any]:
-        """Return a stretch of `x`."""
+        """Return a segment of `x`."""
         x = as_array("RandomCrop", x)
         if not -x.ndim <= self.axis < x.ndim:
             raise TransformError(f"RandomCrop takes an array with axis {self.axis} but got shape {x.shape}")
@@ -76,6 +75,7 @@ class RandomCrop(Printed, RandomTransform):
         return Spec(spec.kind, spec.sample_rate, varies=False)
 
 
+@register
 @dataclass(frozen=True, repr=False)
 class TimeShift(WaveTransform):
     """Move a waveform in time within its own length.
@@ -118,16 +118,17 @@ class TimeShift(WaveTransform):
         return out
 
 
+@register
 @dataclass(frozen=True, repr=False)
 class TrimSilence(Printed):
     """Cut away what is quiet before the first and after the last sound: detection of speech by its energy.
 
-    The energy is taken over blocks of 10 ms, over all channels. `librosa.effects.trim` works in the same way on
-    overlapping frames.
+    The energy is taken over frames of 10 ms, over all channels. `librosa.effects.trim` works in the same way on
+    frames that overlap.
 
     Args:
         sample_rate: in Hz, of the waveforms.
-        top_db: how far below the loudest block a block is silence, in dB.
+        top_db: how far below the loudest frame a frame is silence, in dB.
         margin: how much silence is kept at either end, in seconds.
 
     Returns:
@@ -158,18 +159,18 @@ class TrimSilence(Printed):
         """Return the waveform without silence at its ends."""
         x = as_sound("TrimSilence", waveform)
         mean_power("TrimSilence", x)
-        block = max(1, round(_BLOCK_SECONDS * self.sample_rate))
+        frame = max(1, round(_FRAME_SECONDS * self.sample_rate))
         rows = np.atleast_2d(x)
-        whole = x.shape[-1] - x.shape[-1] % block
-        blocks = rows[:, :whole].reshape(len(rows), -1, block)
-        energy = np.einsum("cbs,cbs->b", blocks, blocks)
+        whole = x.shape[-1] - x.shape[-1] % frame
+        frames = rows[:, :whole].reshape(len(rows), -1, frame)
+        energy = np.einsum("cbs,cbs->b", frames, frames)
         if whole < x.shape[-1]:
             energy = np.append(energy, np.square(rows[:, whole:]).sum())
         heard = np.flatnonzero(energy > energy.max() * 10.0 ** (-self.top_db / 10.0))
         if len(heard) == 0:
             return x
         margin = math.ceil(self.margin * self.sample_rate)
-        first, stop = max(0, heard[0] * block - margin), min(x.shape[-1], (heard[-1] + 1) * block + margin)
+        first, stop = max(0, heard[0] * frame - margin), min(x.shape[-1], (heard[-1] + 1) * frame + margin)
         return np.ascontiguousarray(x[..., first:stop])
 
     def output_spec(self, spec: Spec) -> Spec:

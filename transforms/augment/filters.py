@@ -1,7 +1,4 @@
-"""LowPass and HighPass: telephones, cheap microphones and rumble.
-
-Apart because they alone design filters.
-"""
+"""LowPass and HighPass: telephones, cheap microphones and rumble."""
 
 from __future__ import annotations
 
@@ -12,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dataload.errors import ConfigError
+from dataload.registry import register
 from dataload.transforms.augment.base import Range, WaveTransform, draw_octaves, number_range
 from dataload.transforms.checks import Float32, positive_int, store
 
@@ -44,6 +42,7 @@ class _Butterworth(WaveTransform):
         return filtered.astype(np.float32)
 
 
+@register
 @dataclass(frozen=True, repr=False)
 class LowPass(_Butterworth):
     """Take away what lies above a frequency, with a Butterworth filter (`scipy.signal.butter`, `sosfilt`).
@@ -68,6 +67,7 @@ class LowPass(_Butterworth):
         return self._filter(x, rng, "lowpass")
 
 
+@register
 @dataclass(frozen=True, repr=False)
 class HighPass(_Butterworth):
     """Take away what lies below a frequency, with a Butterworth filter (`scipy.signal.butter`, `sosfilt`).

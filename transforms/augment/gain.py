@@ -1,7 +1,4 @@
-"""Gain, Polarity and Clipping: what happens to a waveform on its way through an amplifier.
-
-Apart because these look at samples one by one, and change no length.
-"""
+"""Gain, Polarity and Clipping: what happens to a waveform on its way through an amplifier."""
 
 from __future__ import annotations
 
@@ -10,10 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from dataload.memory import reused_empty
+from dataload.registry import register
 from dataload.transforms.augment.base import Range, WaveTransform, draw, number_range, probability
 from dataload.transforms.checks import Float32, store
 
 
+@register
 @dataclass(frozen=True, repr=False)
 class Gain(WaveTransform):
     """Make a waveform louder or quieter.
@@ -44,6 +43,7 @@ class Gain(WaveTransform):
         return np.multiply(x, factor, out=out)
 
 
+@register
 @dataclass(frozen=True, repr=False)
 class Polarity(WaveTransform):
     """Turn a waveform upside down, as a microphone with its wires swapped does.
@@ -71,6 +71,7 @@ class Polarity(WaveTransform):
         return np.negative(x, out=reused_empty(x.shape, np.float32)) if rng.random() < self.p else x
 
 
+@register
 @dataclass(frozen=True, repr=False)
 class Clipping(WaveTransform):
     """Cut the peaks off, as a recording with too much gain does.
@@ -97,5 +98,5 @@ class Clipping(WaveTransform):
         store(self, level=number_range("level", self.level, 0.001, 1))
 
     def _apply(self, x: Float32, rng: np.random.Generator) -> Float32:
-        most = np.float32(draw(rng, self.level)) * max(x.max(), -x.min())
-        return np.clip(x, -most, most, out=reused_empty(x.shape, np.float32))
+        limit = np.float32(draw(rng, self.level)) * max(x.max(), -x.min())
+        return np.clip(x, -limit, limit, out=reused_empty(x.shape, np.float32))

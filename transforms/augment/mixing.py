@@ -1,6 +1,4 @@
-"""Mixup and CutMix: new samples out of two, on the collated batch.
-
-Apart from the other augmentations because these see a whole batch, and its labels.
+"""Mixup and CutMix: new samples out of two, on the collated batch and its labels.
 
 Both mix each sample with the one before it in the batch, and the first with the last, as torchvision does: in a
 shuffled batch that is a random partner, and it is done in the memory of the batch, with one row to spare.
@@ -19,6 +17,7 @@ import numpy.typing as npt
 from dataload.chain import RandomBatchTransform
 from dataload.errors import ConfigError, FieldError, TransformError
 from dataload.memory import Allocator, aligned_empty
+from dataload.registry import register
 from dataload.samples import Field, get_field, replace_field
 from dataload.transforms.augment.base import probability
 from dataload.transforms.checks import Float32, Printed, positive_float, positive_int, store
@@ -102,6 +101,7 @@ class _Mixing(Printed, RandomBatchTransform):
         return found if isinstance(found, np.ndarray) else None
 
 
+@register
 @dataclass(frozen=True, repr=False)
 class Mixup(_Mixing):
     """Mix every sample of a batch with another, and their labels in the same shares.
@@ -141,6 +141,7 @@ class Mixup(_Mixing):
         return share
 
 
+@register
 @dataclass(frozen=True, repr=False)
 class CutMix(_Mixing):
     """Replace a box of every sample of a batch by the same box of another, and mix their labels by its area.
@@ -148,14 +149,14 @@ class CutMix(_Mixing):
     Yun et al., "CutMix: Regularization Strategy to Train Strong Classifiers with Localizable Features" (ICCV 2019), one
     box for the whole batch, as in `torchvision.transforms.v2.CutMix`: its sides are the square root of 1 - share of
     those of the sample, its centre lies anywhere, and what reaches beyond the edge is cut off. Along one axis it is
-    a stretch of 1 - share of it.
+    a segment of 1 - share of it.
 
     A padded field is cut as it is, padding included; its lengths become the greater of the two.
 
     Args:
         num_classes, field, label, alpha, p, lengths: as in `Mixup`.
-        axes: which axes of a sample the box has; the others are replaced whole. (0,) replaces a stretch of time of
-            waveforms and features, (0, 1) a stretch of time in a band of bins, or of an image (height, width, ...),
+        axes: which axes of a sample the box has; the others are replaced whole. (0,) replaces a segment of time of
+            waveforms and features, (0, 1) a segment of time in a band of bins, or of an image (height, width, ...),
             (1, 2) of an image (channels, height, width).
 
     Returns:

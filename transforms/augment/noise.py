@@ -13,11 +13,13 @@ import numpy as np
 
 from dataload.errors import ConfigError
 from dataload.memory import reused_empty
+from dataload.registry import register
 from dataload.transforms.augment.base import Range, WaveTransform, draw, mean_power, number_range
 from dataload.transforms.augment.recordings import Clips
 from dataload.transforms.checks import Float32, positive_int, store
 
 
+@register
 @dataclass(frozen=True, repr=False)
 class AddNoise(WaveTransform):
     """Add noise, at a ratio of signal to noise that is drawn from a range.
@@ -77,6 +79,7 @@ class AddNoise(WaveTransform):
         return np.add(out, x, out=out)
 
 
+@register
 @dataclass(frozen=True, repr=False)
 class RoomImpulse(WaveTransform):
     """Put a waveform into a room: convolve it with an impulse response (`scipy.signal.oaconvolve`).

@@ -1,6 +1,6 @@
 """SpeedPerturb, TempoPerturb and PitchShift: the same words from a faster, slower or other voice.
 
-Apart because these three are two operations, resampling and `stretch`, in each of their combinations.
+All three combine two operations: resampling, and `tempo.change_tempo`.
 """
 
 from __future__ import annotations
@@ -9,11 +9,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from dataload.registry import register
 from dataload.transforms.augment.base import Range, WaveTransform, draw, factors, number_range
 from dataload.transforms.augment.tempo import change_tempo
 from dataload.transforms.checks import Float32, positive_int, store
 
 
+@register
 @dataclass(frozen=True, repr=False)
 class SpeedPerturb(WaveTransform):
     """Play a waveform faster or slower, which moves its pitch too: it is resampled (soxr, HQ).
@@ -25,7 +27,7 @@ class SpeedPerturb(WaveTransform):
 
     Returns:
         (when called with a generator on (samples,) or (channels, samples) floats) float32 of as many axes with
-        max(1, round(samples / factor)) samples; at factor 1 what came in.
+        max(1, round(samples / factor)) samples; at factor 1 the waveform itself.
 
     Raises:
         ConfigError: no factors, or one that is not from 0.25 to 4.
@@ -47,6 +49,7 @@ class SpeedPerturb(WaveTransform):
         return self.factors != (1.0,)
 
 
+@register
 @dataclass(frozen=True, repr=False)
 class TempoPerturb(WaveTransform):
     """Speak faster or slower at the same pitch, by overlap-add (WSOLA).
@@ -60,7 +63,7 @@ class TempoPerturb(WaveTransform):
 
     Returns:
         (when called with a generator on (samples,) or (channels, samples) floats) float32 of as many axes with
-        max(1, round(samples / factor)) samples; at factor 1 what came in.
+        max(1, round(samples / factor)) samples; at factor 1 the waveform itself.
 
     Raises:
         ConfigError: no factors, or one that is not from 0.25 to 4.
@@ -85,6 +88,7 @@ class TempoPerturb(WaveTransform):
         return self.factors != (1.0,)
 
 
+@register
 @dataclass(frozen=True, repr=False)
 class PitchShift(WaveTransform):
     """Move the pitch at the same tempo: the tempo is changed (WSOLA), then the speed changed back (soxr, HQ).

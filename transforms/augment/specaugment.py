@@ -1,7 +1,4 @@
-"""SpecAugment, which hides and warps parts of features, with the policies of its paper.
-
-Apart from the other augmentations because it works on features, not on waveforms.
-"""
+"""SpecAugment, which hides and warps parts of features, with the policies of its paper."""
 
 from __future__ import annotations
 
@@ -14,6 +11,7 @@ import numpy.typing as npt
 from dataload.chain import RandomTransform, Spec
 from dataload.errors import ChainError, ConfigError, TransformError
 from dataload.memory import reused_empty
+from dataload.registry import register
 from dataload.transforms.checks import (
     Float32,
     Printed,
@@ -34,9 +32,10 @@ _POLICIES = {
 }
 
 
+@register
 @dataclass(frozen=True, repr=False)
 class SpecAugment(Printed, RandomTransform):
-    """Hide random bands of bins and random stretches of frames; warp time before, if asked to.
+    """Hide random bands of bins and random segments of frames; warp time before, if asked to.
 
     Park et al., "SpecAugment: A Simple Data Augmentation Method for Automatic Speech Recognition" (2019),
     section 2: each mask draws its width from 0 to the greatest width, both included, then its place. The policies of
@@ -51,9 +50,9 @@ class SpecAugment(Printed, RandomTransform):
     Args:
         n_freq_masks: number of bands.
         freq_width: greatest width of a band, in bins.
-        n_time_masks: number of stretches.
-        time_width: greatest length of a stretch, in frames.
-        time_share: greatest length of a stretch as a share of the frames of the clip, 0..1 (p in the paper).
+        n_time_masks: number of segments.
+        time_width: greatest length of a segment, in frames.
+        time_share: greatest length of a segment as a share of the frames of the clip, 0..1 (p in the paper).
         fill: what hides: a number, or "mean" for the mean of the clip (the paper's zero, once features have
             mean 0).
         time_warp: greatest distance that a frame is moved, in frames (W in the paper); 0 does not warp.
@@ -101,7 +100,7 @@ class SpecAugment(Printed, RandomTransform):
         Args:
             name: "LB" (LibriSpeech basic), "LD" (LibriSpeech double), "SM" (Switchboard mild) or "SS" (Switchboard
                 strong).
-            **changes: arguments that take the place of the policy's.
+            **changes: arguments that replace those of the policy.
 
         Raises:
             ConfigError: there is no such policy, or an argument that cannot work.
@@ -134,10 +133,10 @@ class SpecAugment(Printed, RandomTransform):
         warped = frames > 2 * self.time_warp > 0
         out = _warp(source, self.time_warp, rng) if warped else source.copy()
         for _ in range(self.n_freq_masks):
-            out[..., _stretch(rng, self.freq_width, bins)] = fill
+            out[..., _mask(rng, self.freq_width, bins)] = fill
         longest = min(self.time_width, int(self.time_share * frames))
         for _ in range(self.n_time_masks):
-            out[..., _stretch(rng, longest, frames), :] = fill
+            out[..., _mask(rng, longest, frames), :] = fill
         return out
 
     def output_spec(self, spec: Spec) -> Spec:
@@ -147,17 +146,17 @@ class SpecAugment(Printed, RandomTransform):
         return Spec("features", spec.sample_rate, varies=spec.varies)
 
 
-def _stretch(rng: np.random.Generator, longest: int, size: int) -> slice:
+def _mask(rng: np.random.Generator, longest: int, size: int) -> slice:
     width = int(rng.integers(0, min(longest, size), endpoint=True))
     start = int(rng.integers(0, size - width, endpoint=True))
     return slice(start, start + width)
 
 
-def _warp(features: Float32, most: int, rng: np.random.Generator) -> Float32:
-    """Return (..., frames, bins) with one frame moved by up to `most` frames and the others stretched to follow."""
+def _warp(features: Float32, max_shift: int, rng: np.random.Generator) -> Float32:
+    """Return (..., frames, bins) with one frame moved by up to `max_shift` frames, the others interpolated."""
     frames = features.shape[-2]
-    centre = int(rng.integers(most, frames - most))
-    target = min(max(centre + int(rng.integers(-most, most, endpoint=True)), 1), frames - 2)
+    centre = int(rng.integers(max_shift, frames - max_shift))
+    target = min(max(centre + int(rng.integers(-max_shift, max_shift, endpoint=True)), 1), frames - 2)
     if target == centre:
         return features.copy()
     # Where each frame of the output is found in the input.

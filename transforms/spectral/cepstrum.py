@@ -1,6 +1,6 @@
 """From log-mel spectrograms to cepstral coefficients: the cosine basis and the lifter.
 
-Apart from the transforms because these depend on no signal: each is a small array, made once per set of parameters.
+Each is a small array, made once per set of parameters.
 """
 
 from __future__ import annotations

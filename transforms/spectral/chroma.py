@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from dataload.registry import register
 from dataload.transforms.checks import Float32, finite_float, positive_float, positive_int, store
-from dataload.transforms.spectral.features import Spectral
+from dataload.transforms.spectral.features import SpectrumTransform
 from dataload.transforms.spectral.framing import Complex64
 from dataload.transforms.spectral.numpy_kernels import magnitudes, matmul
 
@@ -65,16 +66,17 @@ def _cached_filters(sample_rate: int, n_fft: int, n_chroma: int, tuning: float) 
     return bank
 
 
+@register
 @dataclass(frozen=True, repr=False)
-class Chroma(Spectral):
+class Chroma(SpectrumTransform):
     """The power of each of the twelve notes, whatever the octave, the loudest of each frame being 1.
 
     `Chroma.preset("librosa")` gives the numbers of `librosa.feature.chroma_stft(..., tuning=0.0)`.
 
     Args:
         sample_rate: in Hz, of the waveforms that come in.
-        n_fft, win_length, hop_length, window, periodic, window_align, center, pad_mode, frame_count, scale, remove_dc,
-            pre_emphasis, pre_emphasis_on: as in `Spectrogram`. 25 ms tell low notes apart badly: music takes 0.1 s.
+        n_fft to pre_emphasis_on: how the waveform is cut into frames, as in `Spectrogram`.
+            25 ms tell low notes apart badly: music takes 0.1 s.
         n_chroma: notes in an octave; the first is C where there are 12.
         tuning: how far the A lies above 440 Hz, in notes.
         power: what is added up: 2.0 for power, 1.0 for magnitude.

@@ -1,7 +1,4 @@
-"""Power and amplitudes in decibels and back, for arrays of any shape.
-
-Apart from LogMel, which takes its logarithm itself.
-"""
+"""Power and amplitudes in decibels and back, for arrays of any shape."""
 
 from __future__ import annotations
 
@@ -13,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dataload.chain import Spec
+from dataload.registry import register
 from dataload.transforms.checks import Float32, Printed, as_float32, positive_float, store
 from dataload.transforms.spectral.logarithm import log_factor, log_floor, take_log
 
@@ -25,9 +23,9 @@ def power_to_db(
     Args:
         power: floats of any shape, at least 0.
         ref: power that is 0 dB.
-        amin: power below which everything is taken as this.
-        top_db: what lies further than this below the loudest value of the whole array is raised to there; None
-            leaves it.
+        amin: minimum of the power.
+        top_db: range in dB: values further below the loudest one of the whole array are raised to that level; None
+            raises none.
 
     Returns:
         float32 of the same shape, as `librosa.power_to_db`.
@@ -50,7 +48,7 @@ def amplitude_to_db(
     Args:
         amplitude: floats of any shape, at least 0.
         ref: amplitude that is 0 dB.
-        amin: amplitude below which everything is taken as this.
+        amin: minimum of the amplitude.
         top_db: as in `power_to_db`.
 
     Returns:
@@ -67,10 +65,10 @@ def amplitude_to_db(
 
 
 def _to_db(owner: str, x: Any, power: float, ref: float, amin: float, top_db: float | None) -> Float32:
-    least = log_floor(amin, "amin")
+    floor = log_floor(amin, "amin")
     out = as_float32(owner, x).copy()
-    take_log(out, least, log_factor("db", power))
-    out -= np.float32(20.0 / power * math.log10(max(least, positive_float("ref", ref))))
+    take_log(out, floor, log_factor("db", power))
+    out -= np.float32(20.0 / power * math.log10(max(floor, positive_float("ref", ref))))
     if top_db is not None and out.size:
         np.maximum(out, out.max() - np.float32(positive_float("top_db", top_db)), out=out)
     return out
@@ -122,14 +120,16 @@ def _from_db(owner: str, db: Any, per_decade: float, ref: float) -> Float32:
     return np.multiply(out, np.float32(positive_float("ref", ref)), out=out)
 
 
+@register
 @dataclass(frozen=True, repr=False)
 class PowerToDB(Printed):
     """Power, such as that of a MelSpectrogram, in decibels: 10·log10(max(power, amin) / max(ref, amin)).
 
     Args:
         ref: power that is 0 dB.
-        amin: power below which everything is taken as this.
-        top_db: what lies further than this below the loudest value of the clip is raised to there; None leaves it.
+        amin: minimum of the power.
+        top_db: range in dB: values further below the loudest one of the clip are raised to that level; None raises
+            none.
 
     Returns:
         (when called on floats of any shape) float32 of the same shape.

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from dataload.chain import Spec
 from dataload.errors import ConfigError
+from dataload.registry import register
 from dataload.transforms.checks import Float32, Printed, as_features, expect_features, positive_int, store
 
 
@@ -47,21 +48,22 @@ def _check_width(width: int) -> int:
 def _slopes(x: Float32, width: int, order: int) -> list[Float32]:
     """Return the slopes of each order up to `order`."""
     half, frames = width // 2, len(x)
-    steps = range(1, half + 1)
-    norm = np.float32(1.0 / (2 * sum(n * n for n in steps)))
+    offsets = range(1, half + 1)
+    norm = np.float32(1.0 / (2 * sum(n * n for n in offsets)))
     # As Kaldi does: the ends of the features are repeated, not those of their slopes.
     x = np.concatenate([np.repeat(x[:1], half * order, 0), x, np.repeat(x[-1:], half * order, 0)])
     found = []
     for left in range(order - 1, -1, -1):
         middle, size = half, len(x) - 2 * half
         out = np.zeros((size, x.shape[1]), np.float32)
-        for n in steps:
+        for n in offsets:
             out += np.float32(n) * (x[middle + n : middle + n + size] - x[middle - n : middle - n + size])
         x = np.multiply(out, norm, out=out)
         found.append(np.ascontiguousarray(x[half * left : half * left + frames]))
     return found
 
 
+@register
 @dataclass(frozen=True, repr=False)
 class Deltas(Printed):
     """Put the slopes of features beside them: (frames, bins) becomes (frames, bins·(order + 1)).

@@ -1,7 +1,4 @@
-"""The energy of frames, by itself and for MFCC.
-
-Apart from the spectral features, which share the cutting into frames: no spectrum is needed.
-"""
+"""The energy of frames, by itself and for MFCC: cut as for spectra, without a Fourier transform."""
 
 from __future__ import annotations
 
@@ -10,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from dataload.registry import register
 from dataload.transforms.checks import Float32, check_finite, one_of, store
 from dataload.transforms.scratch import scratch
-from dataload.transforms.spectral.features import Framed
+from dataload.transforms.spectral.features import FrameTransform
 from dataload.transforms.spectral.framing import Framing
 from dataload.transforms.spectral.kernels import kernels
 from dataload.transforms.spectral.logarithm import LOGS, log_factor, log_floor, take_log
@@ -22,31 +20,31 @@ from dataload.transforms.spectral.numpy_kernels import cut
 def frame_energies(waveform: Float32, framing: Framing) -> Float32:
     """Return the sum of the squared samples of each frame: (frames,) float32."""
     energies = np.empty(framing.n_frames(len(waveform)), np.float32)
-    frames, shape = scratch("frames", (framing.block, framing.n_fft)), framing.shape
+    frames, window = scratch("frames", (framing.chunk, framing.n_fft)), framing.analysis_window
     fill = kernels().fill
-    for start in range(0, len(energies), framing.block):
-        out = energies[start : start + framing.block]
+    for start in range(0, len(energies), framing.chunk):
+        out = energies[start : start + framing.chunk]
         if framing.changes_nothing:
             rows = cut(waveform, framing, start, len(out))
         else:
             rows = frames[: len(out)]
-            fill(waveform, framing, shape, start, rows)
+            fill(waveform, framing, window, start, rows)
         np.einsum("ij,ij->i", rows, rows, out=out)
     return energies
 
 
+@register
 @dataclass(frozen=True, repr=False)
-class Energy(Framed):
+class Energy(FrameTransform):
     """The energy of each frame: the sum of its squared samples.
 
     `Energy.preset("kaldi")` is the log-energy that Kaldi's MFCC have in the first place (raw_energy).
 
     Args:
         sample_rate: in Hz, of the waveforms that come in.
-        n_fft, win_length, hop_length, window, periodic, window_align, center, pad_mode, frame_count, scale, remove_dc,
-            pre_emphasis, pre_emphasis_on: as in `Spectrogram`.
+        n_fft to pre_emphasis_on: how the waveform is cut into frames, as in `Spectrogram`.
         log: "ln", "log10", "db" for 10·log10, or None for the energy itself.
-        floor: energy below which everything is taken as this in a logarithm.
+        floor: minimum of the energy under a logarithm.
 
     Returns:
         (when called on a (samples,) float waveform) (frames, 1) float32.
@@ -73,8 +71,9 @@ class Energy(Framed):
     def batch(self, values: list[Any]) -> list[Float32]:
         """Return one (frames, 1) float32 array per waveform; the lengths may differ."""
         found = []
-        for waveform in self._waveforms(values):
-            energies = frame_energies(waveform, self._framing())
+        waveforms, framing = self._cut(values)
+        for waveform in waveforms:
+            energies = frame_energies(waveform, framing)
             if not np.isfinite(energies).all():
                 check_finite("Energy", waveform)
             if self.log is not None:

@@ -1,8 +1,7 @@
-"""The one blocked pass that every spectral transform makes over the frames of its clips.
+"""The one pass over the frames of clips that every spectral transform makes, in chunks.
 
-Apart from the transforms because all of the speed is decided here: frames of one clip or of many are gathered
-in a block that stays in the cache, transformed together, and reduced to what the caller keeps before the next
-block.
+A chunk holds frames of one clip or of many and stays in the cache: it is filled, transformed, and reduced to what the
+caller keeps before the next one. The speed of all features is decided here.
 """
 
 from __future__ import annotations
@@ -29,10 +28,10 @@ def transform_frames(
     reduce: Callable[[Complex64, npt.NDArray[Any]], None],
     dtype: npt.DTypeLike = np.float32,
 ) -> list[npt.NDArray[Any]]:
-    """Cut waveforms into frames, transform them block by block and let `reduce` write what is kept of each block.
+    """Cut waveforms into frames, transform them chunk by chunk and let `reduce` write what is kept of each chunk.
 
-    A block takes frames from as many clips as it needs to be full, so short clips cost no more calls than
-    long ones, and a long clip never leaves the cache: there is no threshold between the two.
+    A chunk takes frames from as many clips as it needs to be full. So short clips cost no more calls than long ones, a
+    long clip never leaves the cache, and there is no threshold between the two.
 
     Args:
         owner: name of the transform, for messages.
@@ -50,28 +49,28 @@ def transform_frames(
         TransformError: a sample that is not finite.
     """
     outputs = [reused_empty((framing.n_frames(len(x)), width), dtype) for x in waveforms]
-    shape = framing.shape
-    frames = scratch("frames", (framing.block, framing.n_fft))
+    window = framing.analysis_window
+    frames = scratch("frames", (framing.chunk, framing.n_fft))
     fill, rfft, _ = kernels()
     size, filled = len(frames), 0
-    pieces: list[npt.NDArray[Any]] = []
+    parts: list[npt.NDArray[Any]] = []
     for waveform, output in zip(waveforms, outputs, strict=True):
         done, total = 0, len(output)
         while done < total:
             rows = min(size - filled, total - done)
-            fill(waveform, framing, shape, done, frames[filled : filled + rows])
-            pieces.append(output if rows == total else output[done : done + rows])
+            fill(waveform, framing, window, done, frames[filled : filled + rows])
+            parts.append(output if rows == total else output[done : done + rows])
             filled, done = filled + rows, done + rows
             if filled == size:
-                _keep(_finite(owner, rfft(frames), waveforms), pieces, reduce)
-                pieces, filled = [], 0
-    if pieces:
-        _keep(_finite(owner, rfft(frames[:filled]), waveforms), pieces, reduce)
+                _keep(_finite(owner, rfft(frames), waveforms), parts, reduce)
+                parts, filled = [], 0
+    if parts:
+        _keep(_finite(owner, rfft(frames[:filled]), waveforms), parts, reduce)
     return outputs
 
 
 def _finite(owner: str, spectrum: Complex64, waveforms: Sequence[Float32]) -> Complex64:
-    # A sample that is not finite spreads to every bin of its frames, and one bin is quickly looked at.
+    # A sample that is not finite spreads to every bin of its frames, so one bin is enough to look at.
     if not np.isfinite(spectrum[:, 0].real).all():
         for waveform in waveforms:
             check_finite(owner, waveform)
@@ -81,17 +80,17 @@ def _finite(owner: str, spectrum: Complex64, waveforms: Sequence[Float32]) -> Co
 
 
 def _keep(
-    spectrum: Complex64, pieces: list[npt.NDArray[Any]], reduce: Callable[[Complex64, npt.NDArray[Any]], None]
+    spectrum: Complex64, parts: list[npt.NDArray[Any]], reduce: Callable[[Complex64, npt.NDArray[Any]], None]
 ) -> None:
-    if len(pieces) == 1:
-        reduce(spectrum, pieces[0])
+    if len(parts) == 1:
+        reduce(spectrum, parts[0])
         return
-    whole = scratch("rows", (len(spectrum), pieces[0].shape[1]), pieces[0].dtype)
+    whole = scratch("rows", (len(spectrum), parts[0].shape[1]), parts[0].dtype)
     reduce(spectrum, whole)
     start = 0
-    for piece in pieces:
-        stop = start + len(piece)
-        piece[...] = whole[start:stop]
+    for part in parts:
+        stop = start + len(part)
+        part[...] = whole[start:stop]
         start = stop
 
 
@@ -100,9 +99,9 @@ def check_length(owner: str, clip: Any, framing: Framing) -> Float32:
     waveform = as_waveform(owner, clip)
     n = len(waveform)
     if framing.n_frames(n) == 0:
-        name, least = _least(framing)
+        reason, minimum = _minimum(framing)
         raise TransformError(
-            f"{owner} got {n} samples but {name}: put PadOrTrim({least}) or longer before it, or use center=True"
+            f"{owner} got {n} samples but {reason}: put PadOrTrim({minimum}) or longer before it, or use center=True"
         )
     if framing.pad_mode == "reflect" and n <= (over := framing.overhang(n)):
         raise TransformError(
@@ -113,11 +112,11 @@ def check_length(owner: str, clip: Any, framing: Framing) -> Float32:
     return waveform
 
 
-def _least(framing: Framing) -> tuple[str, int]:
-    """Return what says how many samples make a frame, and how many."""
+def _minimum(framing: Framing) -> tuple[str, int]:
+    """Return which parameters demand how many samples for a frame, and how many."""
     if framing.frame_count == "whole":
         name = "n_fft" if framing.window_align == "center" else "win_length"
-        least = framing.length - 2 * framing.pad
-        return f"center={framing.center} needs at least {name}={framing.length}", least
-    least = framing.hop_length - {"floor": 0, "round": framing.hop_length // 2}.get(framing.frame_count, 0)
-    return f"frame_count={framing.frame_count!r} needs at least {least} (hop_length={framing.hop_length})", least
+        minimum = framing.length - 2 * framing.pad
+        return f"center={framing.center} needs at least {name}={framing.length}", minimum
+    minimum = framing.hop_length - {"floor": 0, "round": framing.hop_length // 2}.get(framing.frame_count, 0)
+    return f"frame_count={framing.frame_count!r} needs at least {minimum} (hop_length={framing.hop_length})", minimum

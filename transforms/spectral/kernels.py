@@ -1,7 +1,4 @@
-"""Which kernels make the features: numba's and MKL's with the `fast` extra, else those of numpy and scipy.
-
-Apart from the kernels, so that neither set knows of the other, and the choice is made in one place.
-"""
+"""The choice of kernels: those of numba and MKL with the `fast` extra, else those of numpy and scipy."""
 
 from __future__ import annotations
 
@@ -17,7 +14,7 @@ from dataload.transforms.spectral.mel import Bank
 
 
 class Kernels(NamedTuple):
-    """What is done to each chunk of frames; the functions are described in `numpy_kernels`."""
+    """Functions for one chunk of frames, described in `numpy_kernels`."""
 
     fill: Callable[[Float32, Framing, Float32, int, Float32], None]
     rfft: Callable[[Float32], Complex64]

@@ -1,7 +1,4 @@
-"""The logarithms that features take of their power or magnitude.
-
-Apart from the features, since energies, mel spectra and decibels take the same ones.
-"""
+"""The logarithms that energies, mel spectra and decibels take of power or magnitude."""
 
 from __future__ import annotations
 
@@ -32,7 +29,7 @@ def log_factor(log: str, power: float) -> float:
 
 
 def log_floor(floor: float, name: str = "floor") -> float:
-    """Return the least value of a logarithm as a float, or raise ConfigError unless it is a positive float32."""
+    """Return the minimum under a logarithm as a float, or raise ConfigError unless it is a positive float32."""
     number = positive_float(name, floor)
     if number < np.finfo(np.float32).tiny:
         raise ConfigError(f"{name}={floor!r} must be at least {np.finfo(np.float32).tiny} to be a float32")

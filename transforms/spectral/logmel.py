@@ -1,7 +1,4 @@
-"""MelSpectrogram and LogMel, each the one before it with one step more.
-
-Apart from `mel`, which makes the filters, and from `spectrogram`, which says how a waveform is cut.
-"""
+"""MelSpectrogram and LogMel: spectra of frames weighed by mel filters, and the logarithm of that."""
 
 from __future__ import annotations
 
@@ -14,17 +11,19 @@ from typing import Any
 import numpy as np
 
 from dataload.errors import ConfigError
+from dataload.graph import Ceil, GraphStep, Log, Weigh
+from dataload.registry import register
 from dataload.transforms.checks import Float32, finite_float, one_of, positive_float, positive_int, store
 from dataload.transforms.normalize import Normalize
-from dataload.transforms.spectral.features import Spectral
-from dataload.transforms.spectral.framing import Complex64
+from dataload.transforms.spectral.features import SpectrumTransform
+from dataload.transforms.spectral.framing import Complex64, Framing, framing_of
 from dataload.transforms.spectral.kernels import kernels
 from dataload.transforms.spectral.logarithm import LOGS, log_factor, log_floor, take_log
 from dataload.transforms.spectral.mel import Bank, check_band, check_bank
 
 
 @dataclass(frozen=True, repr=False)
-class _Mel(Spectral):
+class _Mel(SpectrumTransform):
     _: KW_ONLY
     n_mels: int = 80
     f_min: float = 0.0
@@ -64,7 +63,11 @@ class _Mel(Spectral):
     def _reduce(self, spectrum: Complex64, out: Float32) -> None:
         kernels().weigh(spectrum, self._bank(), self.power, out)
 
+    def _mel_steps(self) -> list[GraphStep]:
+        return [*framing_of(self).graph_steps(self.power), Weigh(self._bank().filters().astype(np.float64))]
 
+
+@register
 @dataclass(frozen=True, repr=False)
 class MelSpectrogram(_Mel):
     """A spectrogram weighed by triangular mel filters.
@@ -73,8 +76,7 @@ class MelSpectrogram(_Mel):
 
     Args:
         sample_rate: in Hz, of the waveforms that come in.
-        n_fft, win_length, hop_length, window, periodic, window_align, center, pad_mode, frame_count, scale, remove_dc,
-            pre_emphasis, pre_emphasis_on: as in `Spectrogram`.
+        n_fft to pre_emphasis_on: how the waveform is cut into frames, as in `Spectrogram`.
         n_mels: number of filters.
         f_min: lower edge of the first filter in Hz.
         f_max: upper edge of the last filter in Hz; None is sample_rate / 2.
@@ -98,7 +100,12 @@ class MelSpectrogram(_Mel):
     (101, 64)
     """
 
+    def graph_steps(self, axis: int) -> list[GraphStep]:
+        """Return the mel spectrogram as steps of a graph."""
+        return self._mel_steps()
 
+
+@register
 @dataclass(frozen=True, repr=False)
 class LogMel(_Mel):
     """The logarithm of a mel spectrogram.
@@ -108,14 +115,13 @@ class LogMel(_Mel):
 
     Args:
         sample_rate: in Hz, of the waveforms that come in.
-        n_fft, win_length, hop_length, window, periodic, window_align, center, pad_mode, frame_count, scale, remove_dc,
-            pre_emphasis, pre_emphasis_on: as in `Spectrogram`.
+        n_fft to pre_emphasis_on: how the waveform is cut into frames, as in `Spectrogram`.
         n_mels, f_min, f_max, mel_scale, norm, triangles, power: as in `MelSpectrogram`.
         log: "ln", "log10", or "db" for 10·log10 of power and 20·log10 of magnitude.
         offset: added before the logarithm.
-        floor: what is below is taken as this; the result is log(max(mel + offset, floor)).
-        top_db: what lies further than this many dB below the loudest value of the clip is raised to there;
-            None leaves it. With it the result depends on the whole clip that is passed in.
+        floor: minimum under the logarithm; the result is log(max(mel + offset, floor)).
+        top_db: range in dB: values further below the loudest one of the clip are raised to that level, so that the
+            result depends on the whole clip; None raises none.
         normalize: a `Normalize` for the end: with numbers, or measuring each clip.
 
     Returns:
@@ -150,12 +156,27 @@ class LogMel(_Mel):
         if not isinstance(self.normalize, Normalize | None):
             raise ConfigError(f"normalize={self.normalize!r} must be a Normalize or None")
 
-    def _transform(self, waveforms: list[Float32]) -> list[Float32]:
-        features = self._log_mels(waveforms)
+    def graph_steps(self, axis: int) -> list[GraphStep]:
+        """Return the log-mel spectrogram as steps of a graph."""
+        return self._normalize_steps(self._log_mel_steps(), axis)
+
+    def _log_mel_steps(self) -> list[GraphStep]:
+        factor = log_factor(self.log, self.power)
+        # The floor as float32 has it, as in the chain: below that, another value would be raised to another floor.
+        steps = [*self._mel_steps(), Log(self.offset, float(np.float32(self.floor)), factor)]
+        return steps if self.top_db is None else [*steps, Ceil(self.top_db * factor / log_factor("db", self.power))]
+
+    def _normalize_steps(self, steps: list[GraphStep], axis: int) -> list[GraphStep]:
+        if self.normalize is None:
+            return steps
+        return [*steps, *self.normalize.graph_steps(axis - sum(step.new_axes for step in steps))]
+
+    def _transform(self, waveforms: list[Float32], framing: Framing) -> list[Float32]:
+        features = self._log_mels(waveforms, framing)
         return features if self.normalize is None else [self.normalize(x) for x in features]
 
-    def _log_mels(self, waveforms: list[Float32]) -> list[Float32]:
-        features = super()._transform(waveforms)
+    def _log_mels(self, waveforms: list[Float32], framing: Framing) -> list[Float32]:
+        features = super()._transform(waveforms, framing)
         if self.top_db is not None:
             span = np.float32(self.top_db * log_factor(self.log, self.power) / log_factor("db", self.power))
             for x in features:
@@ -180,7 +201,7 @@ def _warn_of_empty(bank: Bank) -> None:
 
 
 def _outside() -> int:
-    """Return the stack level of whoever made the transform, by its constructor or by a preset."""
+    """Return the stack level of the code that made the transform, by its constructor or by a preset."""
     level, frame = 0, sys._getframe()
     while frame.f_back is not None and frame.f_globals["__name__"].startswith("dataload.transforms."):
         level, frame = level + 1, frame.f_back

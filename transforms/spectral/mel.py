@@ -1,7 +1,4 @@
-"""Mel scales and mel filter banks.
-
-Apart from the framing because these depend on no signal: a bank is a small matrix, made once per set of parameters.
-"""
+"""Mel scales and mel filter banks: small matrices, made once per set of parameters."""
 
 from __future__ import annotations
 

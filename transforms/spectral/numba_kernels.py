@@ -1,9 +1,9 @@
-"""The steps of a spectral transform as numba kernels: the same functions as in `numpy_kernels`.
+"""Kernels of spectral transforms by numba: the same functions as in `numpy_kernels`.
 
-Apart because importing this module imports numba and loads or makes machine code; only `fast` does so. The code is kept
-on disk (`__pycache__`, or numba's folder for the user where that cannot be written), so that one process compiles for
-all. No kernel uses fastmath or threads of its own, and each frame is computed by itself: a clip gives the same bits
-wherever it is computed.
+Importing this module imports numba and loads or makes machine code; only `kernels` does so. The code is kept on disk
+(`__pycache__`, or numba's folder for the user where that cannot be written), so that one process compiles for all. No
+kernel uses fastmath or threads of its own, and each frame is computed by itself: a clip gives the same bits wherever it
+is computed.
 """
 
 from __future__ import annotations
@@ -32,16 +32,16 @@ _GROUP = 8
 _CONSTANT_PAD, _EDGE, _SYMMETRIC = (PAD_MODES.index(mode) for mode in ("constant", "edge", "symmetric"))
 
 
-def fill(waveform: Float32, framing: Framing, shape: Float32, first: int, out: Float32) -> None:
+def fill(waveform: Float32, framing: Framing, window: Float32, first: int, out: Float32) -> None:
     """Write frames of a waveform: as `numpy_kernels.fill`."""
     hop = framing.hop_length
     start, mode = first * hop - framing.pad, PAD_MODES.index(framing.pad_mode)
     if framing.remove_dc or framing.frame_pre_emphasis:
         line = scratch("line", (framing.length,))
         factor = np.float32(framing.frame_pre_emphasis)
-        _fill_changed(waveform, start, hop, mode, framing.remove_dc, factor, shape, line, out)
+        _fill_changed(waveform, start, hop, mode, framing.remove_dc, factor, window, line, out)
     else:
-        _fill(waveform, start, hop, mode, shape, out)
+        _fill(waveform, start, hop, mode, window, out)
 
 
 @njit
@@ -63,25 +63,25 @@ def _value(x: Any, i: int, mode: int) -> Any:
 # These two keep the GIL: they take a few microseconds, and giving the GIL up for each clip of a batch costs more in a
 # process with other threads.
 @njit(void(_WAVEFORM, int64, int64, int64, _CONSTANT, _ROWS), cache=True)
-def _fill(x: Any, start: int, hop: int, mode: int, shape: Any, out: Any) -> None:
-    width = len(shape)
+def _fill(x: Any, start: int, hop: int, mode: int, window: Any, out: Any) -> None:
+    width = len(window)
     for row in range(len(out)):
         begin = start + row * hop
         if begin >= 0 and begin + width <= len(x):
             inside = x[begin : begin + width]
             for k in range(width):
-                out[row, k] = inside[k] * shape[k]
+                out[row, k] = inside[k] * window[k]
         else:
             for k in range(width):
-                out[row, k] = _value(x, begin + k, mode) * shape[k]
+                out[row, k] = _value(x, begin + k, mode) * window[k]
         out[row, width:] = np.float32(0.0)
 
 
 @njit(void(_WAVEFORM, int64, int64, int64, boolean, float32, _CONSTANT, _LINE, _ROWS), cache=True)
 def _fill_changed(
-    x: Any, start: int, hop: int, mode: int, remove_dc: bool, factor: Any, shape: Any, line: Any, out: Any
+    x: Any, start: int, hop: int, mode: int, remove_dc: bool, factor: Any, window: Any, line: Any, out: Any
 ) -> None:
-    width = len(shape)
+    width = len(window)
     whole = width - width % _GROUP
     sums = np.zeros(_GROUP, np.float32)
     for row in range(len(out)):
@@ -105,9 +105,9 @@ def _fill_changed(
             mean = sums.sum() / np.float32(width)
             for k in range(width):
                 line[k] -= mean
-        out[row, 0] = (line[0] - factor * line[0]) * shape[0]
+        out[row, 0] = (line[0] - factor * line[0]) * window[0]
         for k in range(1, width):
-            out[row, k] = (line[k] - factor * line[k - 1]) * shape[k]
+            out[row, k] = (line[k] - factor * line[k - 1]) * window[k]
         out[row, width:] = np.float32(0.0)
 
 

@@ -1,8 +1,4 @@
-"""The steps of a spectral transform on numpy and scipy alone: what runs unless the `fast` extra is installed.
-
-Apart from the pass over the frames, which is the same whichever steps it runs; `kernels` has the same functions with
-numba.
-"""
+"""Kernels of spectral transforms on numpy and scipy alone; they run where the `fast` extra is not installed."""
 
 from __future__ import annotations
 
@@ -21,22 +17,22 @@ from dataload.transforms.spectral.mel import Bank
 _ROWS = 64
 
 
-def fill(waveform: Float32, framing: Framing, shape: Float32, first: int, out: Float32) -> None:
+def fill(waveform: Float32, framing: Framing, window: Float32, first: int, out: Float32) -> None:
     """Write frames of a waveform: mean off, pre-emphasis, window. Only what reaches over an end is padded.
 
     Args:
         waveform: (samples,), long enough for the padding.
         framing: how to cut.
-        shape: (framing.length,) window.
+        window: (framing.length,), `framing.analysis_window`.
         first: number of the first frame to write.
         out: (frames, framing.n_fft), filled up with zeros.
     """
     out[:, framing.length :] = 0.0
     out = out[:, : framing.length]
-    stretch = _stretch(waveform, framing, first, len(out))
-    frames = _frames(stretch, framing, len(out))
+    segment = _segment(waveform, framing, first, len(out))
+    frames = _frames(segment, framing, len(out))
     if not (framing.remove_dc or framing.frame_pre_emphasis):
-        np.multiply(frames, shape, out=out)
+        np.multiply(frames, window, out=out)
         return
     factor, kept = np.float32(framing.frame_pre_emphasis), np.float32(1.0 - framing.frame_pre_emphasis)
     means = np.zeros((len(out), 1), np.float32)
@@ -44,17 +40,17 @@ def fill(waveform: Float32, framing: Framing, shape: Float32, first: int, out: F
         # Several times as fast as frames.mean, which starts anew for each row.
         means[:, 0] = np.einsum("ij,j->i", frames, _average(framing.length))
     if factor:
-        # Samples stand in several frames, and are emphasized once for all of them. Only the first of a frame differs:
-        # what came before it is not there.
-        emphasized = scratch("emphasized", stretch.shape)
-        emphasized[:1] = stretch[:1]
-        np.multiply(stretch[:-1], -factor, out=emphasized[1:])
-        emphasized[1:] += stretch[1:]
+        # Samples stand in several frames, and are emphasized once for all of them. Only the first of a frame differs,
+        # as no sample precedes it.
+        emphasized = scratch("emphasized", segment.shape)
+        emphasized[:1] = segment[:1]
+        np.multiply(segment[:-1], -factor, out=emphasized[1:])
+        emphasized[1:] += segment[1:]
         np.subtract(_frames(emphasized, framing, len(out)), kept * means, out=out)
         out[:, :1] = kept * (frames[:, :1] - means)
     else:
         np.subtract(frames, means, out=out)
-    out *= shape
+    out *= window
 
 
 @lru_cache(maxsize=64)
@@ -74,11 +70,11 @@ def cut(waveform: Float32, framing: Framing, first: int, count: int) -> Float32:
     Returns:
         (count, framing.length), to be read only.
     """
-    return _frames(_stretch(waveform, framing, first, count), framing, count)
+    return _frames(_segment(waveform, framing, first, count), framing, count)
 
 
-def _stretch(waveform: Float32, framing: Framing, first: int, count: int) -> Float32:
-    """Return the samples that some frames are cut from, padded where they reach over an end."""
+def _segment(waveform: Float32, framing: Framing, first: int, count: int) -> Float32:
+    """Return the segment that some frames are cut from, padded where it reaches over an end."""
     start = first * framing.hop_length - framing.pad
     stop = start + (count - 1) * framing.hop_length + framing.length
     if start < 0 or stop > len(waveform):
@@ -86,9 +82,9 @@ def _stretch(waveform: Float32, framing: Framing, first: int, count: int) -> Flo
     return waveform[start:stop]
 
 
-def _frames(stretch: Float32, framing: Framing, count: int) -> Float32:
+def _frames(segment: Float32, framing: Framing, count: int) -> Float32:
     # numpy's as_strided and sliding_window_view do the same and take five times as long.
-    return np.ndarray((count, framing.length), np.float32, stretch, 0, (4 * framing.hop_length, 4))
+    return np.ndarray((count, framing.length), np.float32, segment, 0, (4 * framing.hop_length, 4))
 
 
 def _padded(waveform: Float32, start: int, stop: int, mode: str) -> Float32:

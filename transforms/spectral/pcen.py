@@ -1,4 +1,4 @@
-"""PCEN: per-channel energy normalisation, a gain control that takes the place of the logarithm."""
+"""PCEN: per-channel energy normalisation, a gain control instead of the logarithm."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from dataload.chain import Spec
 from dataload.errors import ConfigError, TransformError
+from dataload.registry import register
 from dataload.transforms.checks import (
     Float32,
     Printed,
@@ -21,8 +22,10 @@ from dataload.transforms.checks import (
     positive_int,
     store,
 )
+from dataload.transforms.spectral.framing import default_lengths
 
 
+@register
 @dataclass(frozen=True, repr=False)
 class PCEN(Printed):
     """Divide mel energies by their smoothed past, then compress them.
@@ -79,7 +82,7 @@ class PCEN(Printed):
             store(self, **{name: positive_float(name, getattr(self, name))})
 
     def _derived(self) -> dict[str, Any]:
-        return {"hop_length": max(1, round(0.010 * self.sample_rate))}
+        return {"hop_length": default_lengths(self.sample_rate)["hop_length"]}
 
     def __call__(self, features: npt.NDArray[np.floating[Any]]) -> Float32:
         """Return the normalised energies."""

@@ -1,8 +1,7 @@
-"""The numbers and conventions of other packages, as tables.
+"""The numbers and conventions of other packages, as tables: a package is one paragraph here and no condition anywhere.
 
-Apart from the transforms, so that a package is one paragraph here and no condition anywhere. An entry that follows from
-others is a function of them: it is asked after what the user gave, so `preset("kaldi", sample_rate=8_000)` has a window
-of 200 samples.
+An entry that follows from others is a function of them, called with what the user gave: `preset("kaldi",
+sample_rate=8_000)` has a window of 200 samples.
 
     librosa      0.10 and later: `feature.melspectrogram`, `power_to_db`, `feature.mfcc`
     torchaudio   2.x: `transforms.Spectrogram`, `MelSpectrogram` with `AmplitudeToDB`, `MFCC`

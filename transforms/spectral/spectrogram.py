@@ -1,17 +1,20 @@
-"""The spectrogram, whose docstring says for all features how a waveform is cut."""
+"""Spectrogram; its docstring describes the parameters of framing for all features."""
 
 from __future__ import annotations
 
 from dataclasses import KW_ONLY, dataclass
 
+from dataload.graph import GraphStep
+from dataload.registry import register
 from dataload.transforms.checks import Float32, positive_float, store
-from dataload.transforms.spectral.features import Spectral
-from dataload.transforms.spectral.framing import Complex64
+from dataload.transforms.spectral.features import SpectrumTransform
+from dataload.transforms.spectral.framing import Complex64, framing_of
 from dataload.transforms.spectral.numpy_kernels import magnitudes
 
 
+@register
 @dataclass(frozen=True, repr=False)
-class Spectrogram(Spectral):
+class Spectrogram(SpectrumTransform):
     """Magnitudes of the short-time Fourier transform, to a power.
 
     `Spectrogram.preset("librosa")`, and "torchaudio" and "tf.signal", give the numbers of these packages.
@@ -63,6 +66,10 @@ class Spectrogram(Spectral):
     def __post_init__(self) -> None:
         super().__post_init__()
         store(self, power=positive_float("power", self.power))
+
+    def graph_steps(self, axis: int) -> list[GraphStep]:
+        """Return the spectrogram as steps of a graph."""
+        return framing_of(self).graph_steps(self.power)
 
     def _reduce(self, spectrum: Complex64, out: Float32) -> None:
         out[...] = magnitudes(spectrum, self.power)[: len(out)]

@@ -1,7 +1,4 @@
-"""The short-time Fourier transform and its inverse as plain functions, and the frames by themselves.
-
-Apart from the transforms to features, which run the same pass over the same frames.
-"""
+"""The short-time Fourier transform and its inverse as plain functions, and the frames by themselves."""
 
 from __future__ import annotations
 
@@ -11,11 +8,10 @@ import numpy as np
 import numpy.typing as npt
 import scipy.fft
 
-from dataload.errors import ConfigError, TransformError
+from dataload.errors import TransformError
 from dataload.transforms.checks import Float32, natural_int, one_of, positive_int
 from dataload.transforms.spectral.frames import check_length, transform_frames
-from dataload.transforms.spectral.framing import ALIGNMENTS, CENTERS, FRAME_COUNTS, PAD_MODES, Complex64, Framing
-from dataload.transforms.spectral.windows import window as make_window
+from dataload.transforms.spectral.framing import Complex64, Framing, FramingParameters
 
 
 def frame(x: npt.NDArray[Any], *, frame_length: int, hop_length: int) -> npt.NDArray[Any]:
@@ -55,12 +51,12 @@ def stft(
     n_fft: int,
     hop_length: int,
     win_length: int | None = None,
-    window: str = "hann",
-    periodic: bool = True,
-    window_align: str = "center",
-    center: bool | str = True,
-    pad_mode: str = "reflect",
-    frame_count: str = "whole",
+    window: str = FramingParameters.window,
+    periodic: bool = FramingParameters.periodic,
+    window_align: str = FramingParameters.window_align,
+    center: bool | str = FramingParameters.center,
+    pad_mode: str = FramingParameters.pad_mode,
+    frame_count: str = FramingParameters.frame_count,
 ) -> Complex64:
     """Return the short-time Fourier transform of one waveform, as `librosa.stft` and `torch.stft` define it.
 
@@ -86,29 +82,20 @@ def stft(
            [4., 0., 0.],
            [4., 0., 0.]], dtype=float32)
     """
+    n_fft = positive_int("n_fft", n_fft)
     framing = Framing(
-        *_lengths(n_fft, win_length, hop_length),
-        window,
-        center=center,
-        pad_mode=pad_mode,
+        n_fft=n_fft,
+        win_length=n_fft if win_length is None else win_length,
+        hop_length=hop_length,
+        window=window,
         periodic=periodic,
         window_align=window_align,
+        center=center,
+        pad_mode=pad_mode,
         frame_count=frame_count,
     )
-    one_of("center", center, CENTERS)
-    one_of("pad_mode", pad_mode, PAD_MODES)
-    one_of("window_align", window_align, ALIGNMENTS)
-    one_of("frame_count", frame_count, FRAME_COUNTS)
     waveform = check_length("stft", x, framing)
     return transform_frames("stft", [waveform], framing, framing.n_bins, _copy, np.complex64)[0]
-
-
-def _lengths(n_fft: int, win_length: int | None, hop_length: int) -> tuple[int, int, int]:
-    n_fft, hop_length = positive_int("n_fft", n_fft), positive_int("hop_length", hop_length)
-    win_length = n_fft if win_length is None else positive_int("win_length", win_length)
-    if win_length > n_fft:
-        raise ConfigError(f"win_length={win_length} must not be longer than n_fft={n_fft}")
-    return n_fft, win_length, hop_length
 
 
 def _copy(spectrum: Complex64, out: npt.NDArray[Any]) -> None:
@@ -121,8 +108,8 @@ def istft(
     hop_length: int,
     n_fft: int | None = None,
     win_length: int | None = None,
-    window: str = "hann",
-    periodic: bool = True,
+    window: str = FramingParameters.window,
+    periodic: bool = FramingParameters.periodic,
     center: bool = True,
     length: int | None = None,
 ) -> Float32:
@@ -156,17 +143,24 @@ def istft(
         found = f"{spectrum.dtype} {spectrum.shape}" if isinstance(spectrum, np.ndarray) else type(spectrum).__name__
         raise TransformError(f"istft takes (frames, bins) complex numbers but got {found}")
     frames, bins = spectrum.shape
-    size, width, hop = _lengths(max(1, 2 * (bins - 1)) if n_fft is None else n_fft, win_length, hop_length)
-    if bins != size // 2 + 1:
-        raise TransformError(f"istft got {bins} bins but n_fft={size} has {size // 2 + 1}")
+    n_fft = max(1, 2 * (bins - 1)) if n_fft is None else positive_int("n_fft", n_fft)
+    framing = Framing(
+        n_fft=n_fft,
+        win_length=n_fft if win_length is None else win_length,
+        hop_length=hop_length,
+        window=window,
+        periodic=periodic,
+    )
+    if bins != framing.n_bins:
+        raise TransformError(f"istft got {bins} bins but n_fft={n_fft} has {framing.n_bins}")
     one_of("center", center, (True, False))
-    shape = make_window(window, width, n_fft=size, periodic=periodic)
-    pieces = scipy.fft.irfft(spectrum.astype(np.complex64, copy=False), size, axis=1)
-    total = (frames - 1) * hop + size
-    summed = _overlap_add(pieces * shape, hop)[:total]
-    weights = _overlap_add(np.broadcast_to(shape * shape, pieces.shape), hop)[:total]
-    np.divide(summed, weights, out=summed, where=weights > np.finfo(np.float32).tiny)
-    start = size // 2 if center else 0
+    hop, weights = framing.hop_length, framing.analysis_window
+    segments = scipy.fft.irfft(spectrum.astype(np.complex64, copy=False), n_fft, axis=1)
+    total = (frames - 1) * hop + n_fft
+    summed = _overlap_add(segments * weights, hop)[:total]
+    squares = _overlap_add(np.broadcast_to(weights * weights, segments.shape), hop)[:total]
+    np.divide(summed, squares, out=summed, where=squares > np.finfo(np.float32).tiny)
+    start = n_fft // 2 if center else 0
     end = max(start, total - start) if length is None else start + natural_int("length", length)
     kept = summed[start : min(end, total)]
     return np.concatenate([kept, np.zeros(end - start - len(kept), np.float32)])

@@ -1,7 +1,4 @@
-"""Window functions, each made once per length.
-
-Apart from the framing, which applies them, so that scipy.signal (slow to import) is asked only for the rare ones.
-"""
+"""Window functions, each made once per length; scipy.signal (slow to import) makes only the rare ones."""
 
 from __future__ import annotations
 

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dataload.chain import Spec
+from dataload.registry import register
 from dataload.transforms.checks import (
     Float32,
     Printed,
@@ -19,7 +20,7 @@ from dataload.transforms.checks import (
     store,
 )
 from dataload.transforms.spectral.frames import check_length
-from dataload.transforms.spectral.framing import Framing
+from dataload.transforms.spectral.framing import Framing, default_lengths
 
 # As librosa: what is nearer to zero counts as zero.
 _QUIET = 1e-10
@@ -48,10 +49,16 @@ def zero_crossings(
     """
     length, hop = positive_int("frame_length", frame_length), positive_int("hop_length", hop_length)
     one_of("center", center, (True, False))
-    framing = Framing(length, length, hop, "rectangular", center, "edge")
+    framing = _framing(length, hop, center)
     waveform = check_length("zero_crossings", x, framing)
     check_finite("zero_crossings", waveform)
     return _count_crossings(waveform, framing)
+
+
+def _framing(length: int, hop: int, center: bool) -> Framing:
+    return Framing(
+        n_fft=length, win_length=length, hop_length=hop, window="rectangular", center=center, pad_mode="edge"
+    )
 
 
 def _count_crossings(waveform: Float32, framing: Framing) -> Float32:
@@ -65,6 +72,7 @@ def _count_crossings(waveform: Float32, framing: Framing) -> Float32:
     return (counts / framing.length).astype(np.float32)
 
 
+@register
 @dataclass(frozen=True, repr=False)
 class ZeroCrossingRate(Printed):
     """The share of samples of each frame that have another sign than the sample before them.
@@ -101,13 +109,12 @@ class ZeroCrossingRate(Printed):
         one_of("center", self.center, (True, False))
 
     def _derived(self) -> dict[str, Any]:
-        rate = self.sample_rate
-        return {"win_length": max(1, round(0.025 * rate)), "hop_length": max(1, round(0.010 * rate))}
+        return default_lengths(self.sample_rate)
 
     def __call__(self, waveform: npt.NDArray[np.floating[Any]]) -> Float32:
         """Return the rate of each frame as (frames, 1) float32."""
         assert self.win_length is not None and self.hop_length is not None
-        framing = Framing(self.win_length, self.win_length, self.hop_length, "rectangular", self.center, "edge")
+        framing = _framing(self.win_length, self.hop_length, self.center)
         x = check_length("ZeroCrossingRate", waveform, framing)
         check_finite("ZeroCrossingRate", x)
         return _count_crossings(x, framing)[:, None]

@@ -11,7 +11,7 @@ from dataload.transforms import RandomCrop, TimeShift, TrimSilence
 
 
 @given(n=st.integers(0, 60), length=st.integers(1, 60), seed=st.integers(0, 99))
-def test_a_crop_is_a_stretch_of_fixed_length(n, length, seed):
+def test_a_crop_is_a_segment_of_fixed_length(n, length, seed):
     x = np.arange(1, n + 1, dtype=np.float32)
     out = RandomCrop(length)(x, np.random.default_rng(seed))
     assert out.shape == (length,)

@@ -129,7 +129,7 @@ def test_a_steady_voice_stays_steady_at_another_tempo(hertz, factor):
     orders = np.arange(1, 7_000 // hertz)
     x = np.cos(2 * np.pi * hertz * np.outer(np.arange(2 * RATE) / RATE, orders) + orders**2) @ (1 / orders)
     out = TempoPerturb(RATE, (factor,))(0.3 * x / np.abs(x).max(), RNG(0))
-    # What of any 40 ms is no harmonic of the voice was added where stretches were joined, half a sample off at most.
+    # What of any 40 ms is no harmonic of the voice was added where segments were joined, half a sample off at most.
     frame = RATE // 25
     angles = 2 * np.pi * hertz * np.outer(np.arange(frame) / RATE, orders)
     basis, _ = np.linalg.qr(np.concatenate([np.cos(angles), np.sin(angles)], axis=1))

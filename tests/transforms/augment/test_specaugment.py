@@ -18,9 +18,7 @@ from dataload.transforms import SpecAugment
     time_width=st.integers(0, 50),
     time_share=st.sampled_from([0.1, 0.5, 1.0]),
 )
-def test_masks_are_whole_bands_and_stretches_within_their_widths(
-    frames, bins, seed, freq_width, time_width, time_share
-):
+def test_masks_are_whole_bands_and_segments_within_their_widths(frames, bins, seed, freq_width, time_width, time_share):
     mask = SpecAugment(
         n_freq_masks=2,
         freq_width=freq_width,
