@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import inspect
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -71,16 +71,24 @@ class Pipeline:
                 samples = self._apply(name, stages, samples, epoch, numbers)
             return self.finish(samples, epoch, indices, alloc)
 
-    def sample(self, epoch: int, index: int) -> Any:
-        """Return one sample as it goes into a batch."""
+    def sample(self, epoch: int, index: int, before: Callable[[Stage | None], None] | None = None) -> Any:
+        """Return one sample as it goes into a batch.
+
+        Args:
+            epoch: of the batch.
+            index: of the sample.
+            before: told of each stage before it runs, and of the reading of the source (None).
+        """
         with single_threaded_blas:
+            if before is not None:
+                before(None)
             [sample] = fetch(self.source, [index])
             for name, stages in self._runs:
                 if name is None:
-                    sample = self._one_sample(stages, sample, epoch, index)
+                    sample = self._one_sample(stages, sample, epoch, index, before)
                 else:
                     [value] = self._field_values(name, [sample], [index])
-                    sample = replace_field(sample, name, self._one_sample(stages, value, epoch, index))
+                    sample = replace_field(sample, name, self._one_sample(stages, value, epoch, index, before))
         return sample
 
     def samples(self, epoch: int, indices: IndexArray) -> list[Any]:
@@ -154,8 +162,17 @@ class Pipeline:
                 raise
         return values
 
-    def _one_sample(self, stages: tuple[Stage, ...], value: Any, epoch: int, index: int) -> Any:
+    def _one_sample(
+        self,
+        stages: tuple[Stage, ...],
+        value: Any,
+        epoch: int,
+        index: int,
+        before: Callable[[Stage | None], None] | None = None,
+    ) -> Any:
         for stage in stages:
+            if before is not None:
+                before(stage)
             try:
                 if isinstance(stage.transform, RandomTransform):
                     key = "" if stage.field is None else repr(stage.field)

@@ -7,12 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from dataload.errors import BadSamples
 from dataload.keys import mix
 from dataload.memory import Allocator
-from dataload.pipeline import Pipeline
 from dataload.samplers.base import IndexArray, Sampler
 from dataload.sources.base import describe
 
@@ -67,12 +66,26 @@ class Salvage:
     fatal: dict[int, str] = field(default_factory=dict)
 
 
+class Maker(Protocol):
+    """Makes single samples, and a batch of them: a pipeline, keyed or not."""
+
+    def sample(self, epoch: int, index: int) -> Any:
+        """Return one sample as it goes into a batch."""
+        ...
+
+    def finish(self, samples: list[Any], epoch: int, indices: IndexArray, alloc: Allocator) -> Any:
+        """Return the batch of samples that have been through the transforms."""
+        ...
+
+
 def _nothing(index: int) -> None:
     pass
 
 
 def make_from_the_good(
-    pipeline: Pipeline,
+    maker: Maker,
+    source: Any,
+    seed: int,
     epoch: int,
     indices: IndexArray,
     alloc: Allocator,
@@ -82,7 +95,9 @@ def make_from_the_good(
     """Make a batch sample by sample, and skip or replace those that fail.
 
     Args:
-        pipeline: makes the samples.
+        maker: makes the samples.
+        source: that they come from, for their names.
+        seed: of the replacements.
         epoch: of the batch.
         indices: of its samples.
         alloc: where the batch is written.
@@ -104,19 +119,19 @@ def make_from_the_good(
         if error is None:
             working_on(index)
             try:
-                samples.append(pipeline.sample(epoch, index))
+                samples.append(maker.sample(epoch, index))
             except Exception as raised:
                 error = _text(raised)
             else:
                 return True
-        bad.append(BadSample(index, describe(pipeline.source, index), epoch, error))
+        bad.append(BadSample(index, describe(source, index), epoch, error))
         return False
 
     for index in indices.tolist():
         if attempt(index) or salvage.spares is None:
             continue
         first = len(bad) - 1
-        for other in replacements(pipeline.seed, epoch, index, salvage.spares):
+        for other in replacements(seed, epoch, index, salvage.spares):
             if attempt(other):
                 bad[first:] = [replace(sample, replaced_by=other) for sample in bad[first:]]
                 break
@@ -125,7 +140,7 @@ def make_from_the_good(
                 f"sample {index} could not be made, and neither could the {_MAX_TRIES} others that were tried in its "
                 f"place. The last of them: {bad[-1].sample}: {bad[-1].error}"
             )
-    return (pipeline.finish(samples, epoch, indices, alloc) if samples else EMPTY), bad
+    return (maker.finish(samples, epoch, indices, alloc) if samples else EMPTY), bad
 
 
 def replacements(seed: int, epoch: int, index: int, spares: Sampler) -> list[int]:

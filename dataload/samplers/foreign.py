@@ -8,40 +8,19 @@ came out stands in the loader's state, so that a sampler which is not repeatable
 from __future__ import annotations
 
 import hashlib
-import random
-import sys
-from collections.abc import Iterable, Iterator, Sized
-from contextlib import contextmanager
+from collections.abc import Iterable, Sized
 from itertools import islice
 from typing import Any
 
 import numpy as np
 
+from dataload.draws import seeded
 from dataload.errors import ConfigError
 from dataload.keys import mix
 from dataload.samplers.base import BatchSampler, IndexArray, Sampler, check_range
 
 _MAX_SAMPLES = 1 << 48
 _MAX_REPEATS = 1000
-
-
-@contextmanager
-def _seeded(key: int) -> Iterator[None]:
-    # torch is seeded only where the user has imported it: a sampler that draws from it cannot exist otherwise.
-    torch = sys.modules.get("torch")
-    python_state, numpy_state = random.getstate(), np.random.get_state()
-    torch_state = torch.get_rng_state() if torch else None
-    random.seed(key)
-    np.random.seed(key & 0xFFFFFFFF)
-    if torch:
-        torch.default_generator.manual_seed(key >> 1)
-    try:
-        yield
-    finally:
-        random.setstate(python_state)
-        np.random.set_state(numpy_state)
-        if torch:
-            torch.set_rng_state(torch_state)
 
 
 class EpochReader:
@@ -74,7 +53,7 @@ class EpochReader:
                 part.set_epoch(epoch)
         for generator, seed in self._generators:
             generator.manual_seed(mix("generator", seed, epoch) >> 1)
-        with _seeded(mix("foreign", self._seed, epoch)):
+        with seeded(mix("foreign", self._seed, epoch)):
             entries = list(islice(self._iterable, limit + 1))
         if len(entries) > limit:
             raise ConfigError(

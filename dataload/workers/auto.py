@@ -90,7 +90,8 @@ class AutoWorkers:
         self._choice: Choice | None = None
         self._failed: dict[str, str] = {}
         self._closed = False
-        self._trials = [_Trial("serial", SerialWorkers(pipeline))]
+        self._serial = SerialWorkers(pipeline)
+        self._trials = [_Trial("serial", self._serial)]
 
     def submit(self, task: Task) -> None:
         """Hand the task on, or keep it for the next burst."""
@@ -162,6 +163,9 @@ class AutoWorkers:
         rates = {trial.kind: trial.rate() for trial in self._trials}
         tried = [kind for kind in self._candidates if kind in rates]
         left = [kind for kind in self._candidates if kind not in rates and kind not in self._failed]
+        if self._serial.draws:
+            # Threads share the generators that something here draws from, so they would give other values.
+            left = [*left[1:], *left[:1]] if not tried else []
         best = max(tried, key=lambda kind: rates[kind], default=None)
         enough = _SHARE * rates["serial"] * min(self._count, usable_cores())
         if best is not None and (not left or rates[best] >= enough):

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from dataload.errors import WorkerError, WorkerTimeout, annotate
+from dataload.keyed import KeyedPipeline
 from dataload.memory import Allocator
 from dataload.pipeline import Pipeline
 from dataload.reading import ReadAhead
@@ -123,11 +124,14 @@ class TaskRunner:
 
     Args:
         pipeline: makes the batches.
-        threads: how many threads will call `run`; each brings its share of reading threads.
+        threads: how many threads will call `run`; each brings its share of reading threads. 0 is the training loop's
+            own thread, or the only one of a worker process: there code that draws from the global generators is keyed.
     """
 
-    def __init__(self, pipeline: Pipeline, threads: int = 1) -> None:
+    def __init__(self, pipeline: Pipeline, threads: int = 0) -> None:
         self._pipeline = pipeline
+        self._maker = KeyedPipeline(pipeline) if threads == 0 else pipeline
+        threads = max(threads, 1)
         concurrency = pipeline.read_concurrency * threads
         self._reads = ReadAhead(pipeline.source, concurrency) if concurrency else None
 
@@ -165,15 +169,26 @@ class TaskRunner:
         if salvage is not None and salvage.one_by_one:
             if self._reads is not None:
                 self._reads.drop(task.number)
-            return make_from_the_good(self._pipeline, task.epoch, task.indices, alloc, salvage, working_on)
+            return self._salvage(task, alloc, salvage, working_on)
         try:
             samples = None if self._reads is None else self._reads.take(task.number)
-            return self._pipeline.run(task.epoch, task.indices, alloc, samples), []
+            return self._maker.run(task.epoch, task.indices, alloc, samples), []
         except Exception:
             if salvage is None:
                 raise
             # Which sample is to blame is found when they are made one by one.
-            return make_from_the_good(self._pipeline, task.epoch, task.indices, alloc, salvage)
+            return self._salvage(task, alloc, salvage, lambda index: None)
+
+    def _salvage(
+        self, task: Task, alloc: Allocator, salvage: Salvage, working_on: Callable[[int], None]
+    ) -> tuple[Any, list[BadSample]]:
+        source, seed = self._pipeline.source, self._pipeline.seed
+        return make_from_the_good(self._maker, source, seed, task.epoch, task.indices, alloc, salvage, working_on)
+
+    @property
+    def draws(self) -> bool:
+        """Whether the pipeline was seen to draw from the global generators."""
+        return isinstance(self._maker, KeyedPipeline) and self._maker.draws
 
     def close(self) -> None:
         """End the reading threads."""

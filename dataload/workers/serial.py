@@ -42,6 +42,11 @@ class SerialWorkers:
         """Return that there are none."""
         return WorkerStatistics("serial", 0)
 
+    @property
+    def draws(self) -> bool:
+        """Whether the pipeline was seen to draw from the global generators, which threads share."""
+        return self._runner.draws
+
     def close(self) -> None:
         """Forget the tasks."""
         self._tasks.clear()

@@ -1,0 +1,123 @@
+"""Code of other libraries draws from the global generators: what it draws belongs to the sample."""
+
+import random
+import warnings
+
+import conformance
+import numpy as np
+import pytest
+from streams import take
+
+from dataload import Loader, RandomTransform
+from dataload.draws import needs_no_generator, snapshot
+from dataload.transforms import Gain, OneOf, Sometimes
+
+pytestmark = pytest.mark.usefixtures("leaves_nothing")
+KINDS = pytest.mark.parametrize("num_workers", [0, 1, 3])
+
+
+def augment(value):
+    """As augmentations of other libraries do: numbers of several generators, more for some samples than for others."""
+    drawn = [np.random.rand(), random.random(), np.random.randn()]
+    if drawn[0] < 0.5:
+        drawn.append(random.gauss(0, 1))
+    return np.array([value, *drawn[:3], sum(drawn)])
+
+
+class Drawing:
+    """A data set with augmentation inside of it."""
+
+    def __len__(self):
+        return 24
+
+    def __getitem__(self, index):
+        return np.array([index, np.random.rand()])
+
+
+def loader(transforms=augment, source=range(24), **options):
+    return Loader(source, transforms=transforms, **{"batch_size": 4, "shuffle": True, "worker": "process", **options})
+
+
+@KINDS
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"transforms": None, "source": Drawing()}, {"transforms": Sometimes(augment, 1.0)}, {"read_concurrency": 3}],
+    ids=["transform", "source", "inside of another", "read ahead"],
+)
+def test_what_is_drawn_is_the_same_for_any_number_of_processes_and_after_a_resume(options, num_workers):
+    expected = [list(batches) for batches in [loader(**options)] for _ in range(2)]
+    assert not conformance.equal(expected[0], expected[1])
+    np.random.seed(5), random.seed(6)
+    with loader(**options, num_workers=num_workers) as batches:
+        assert conformance.equal(list(batches), expected[0])
+        begun = take(batches, 2)
+        state = batches.state_dict()
+    assert conformance.equal(begun, expected[1][:2])
+    with loader(**options, num_workers=num_workers) as batches:
+        batches.load_state_dict(state)
+        assert conformance.equal(list(batches), expected[1][2:])
+
+
+def test_no_value_comes_twice_and_batches_do_not_matter():
+    whole = np.concatenate(list(loader()))
+    assert len(np.unique(whole[:, 1:4])) == 72
+    others = np.concatenate(list(loader(batch_size=7)))
+    assert np.array_equal(whole, others)
+
+
+def test_the_generators_of_the_program_are_left_as_they_were():
+    before = snapshot()
+    list(loader(transforms=lambda value: value))
+    assert snapshot() == before
+    list(loader())
+    assert snapshot() == before
+
+
+@KINDS
+def test_bad_samples_are_replaced_by_the_same_values(num_workers):
+    def fragile(value):
+        if value == 5:
+            raise ValueError("broken")
+        return augment(value)
+
+    options = {"on_error": "replace", "transforms": fragile}
+    with loader(**options) as one, loader(**options, num_workers=num_workers) as other:
+        assert conformance.equal(list(one), list(other))
+
+
+def test_auto_does_not_choose_threads_where_something_draws():
+    with loader(source=range(4000), worker="auto", num_workers=2) as batches:
+        for _ in range(20):
+            list(batches)
+            if batches.stats.choice is not None:
+                break
+        assert batches.stats.choice.worker == "process"
+
+
+def test_a_generator_that_a_transform_keeps_is_warned_of_by_name():
+    rng = np.random.default_rng(0)
+
+    class Keeps:
+        def __init__(self):
+            self.rng = random.Random(0)
+
+        def __call__(self, value):
+            return value + self.rng.random()
+
+    for transform, place in ((lambda value: value + rng.random(), "rng"), (Keeps(), "rng")):
+        with pytest.warns(UserWarning, match=f"keeps a .* in {place}: every worker has a copy.*RandomTransform"):
+            Loader([1.0], transforms=transform)
+
+    class Fine(RandomTransform):
+        def __call__(self, value, rng):
+            return value + rng.random()
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        Loader([1.0], transforms=[Fine(), np.sqrt, Gain((-6.0, 6.0))])
+
+
+def test_the_librarys_own_transforms_are_known_to_need_none():
+    assert needs_no_generator(Gain((-6.0, 6.0))) and needs_no_generator(np.sqrt) and needs_no_generator([1, 2])
+    assert needs_no_generator(OneOf([Gain(1.0), np.negative]))
+    assert not needs_no_generator(OneOf([Gain(1.0), augment])) and not needs_no_generator(Drawing())
