@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from dataload.errors import CollateError
 from dataload.memory import Allocator, aligned_empty
 from dataload.samples import Field, field_names, get_field, is_namedtuple, is_record
+from dataload.whole import is_whole, opened
 
 Collate = Callable[..., Any]
 _NUMBERS = (bool, int, float, complex)
@@ -47,6 +48,11 @@ class _Gather:
 
     def gather(self, values: Sequence[Any], path: Path) -> Any:
         first = values[0]
+        # One row of a table may be an array of several axes where the next is a list of arrays.
+        if is_whole(first) or (getattr(first, "ndim", 0) > 1 and any(map(is_whole, values))):
+            return list(map(opened, values))
+        if isinstance(first, list) and _are_texts(values):
+            return list(values)
         if isinstance(first, dict) or is_record(first) or is_namedtuple(first):
             return self._named(values, path)
         if isinstance(first, tuple) or (isinstance(first, list) and not _is_numbers(first)):
@@ -160,6 +166,12 @@ class _Gather:
 
 def _is_numbers(values: list[Any]) -> bool:
     return all(isinstance(value, (*_NUMBERS, np.number)) for value in values)
+
+
+def _are_texts(values: Sequence[Any]) -> bool:
+    """Tell whether these are lists of texts, which are one value each: how many there are says nothing."""
+    filled = next((value for value in values if isinstance(value, list) and value), [])
+    return bool(filled) and all(isinstance(text, str | bytes) for text in filled)
 
 
 def _where(path: Path) -> str:
