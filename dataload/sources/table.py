@@ -15,6 +15,7 @@ from dataload.errors import ConfigError, DecodeError
 from dataload.sources.groups import Groups, Rows, Seen, open_groups
 from dataload.sources.tables.arrow_rows import ColumnError
 from dataload.sources.tables.find import find_files
+from dataload.sources.tables.json_text import BadRow
 from dataload.sources.tables.options import make_options
 from dataload.sources.tables.parts import part_values, without_parts
 from dataload.sources.tables.settle import settle
@@ -125,6 +126,11 @@ class TableSource:
             samples = self._read(number).samples(wanted - first)
         except ColumnError as error:
             raise DecodeError(self._explain(number, error)) from None
+        except BadRow as error:
+            file, group = self._groups[number]
+            raise DecodeError(
+                f"row group {group} of {str(self._paths[file])!r} is not what it was when the source was made: {error}"
+            ) from None
         parts = self._parts[self._groups[number][0]]
         if parts:
             for sample in samples:

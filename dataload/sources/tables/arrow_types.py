@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from dataload.sources.tables.values import is_list
 
 
@@ -25,10 +27,9 @@ def plain_type(kind: Any) -> Any:
             return plain
     if types.is_fixed_size_list(kind):
         return pa.list_(plain_type(kind.value_type), kind.list_size)
-    if types.is_large_list(kind) or (hasattr(types, "is_large_list_view") and types.is_large_list_view(kind)):
-        return pa.large_list(plain_type(kind.value_type))
-    if types.is_list(kind) or (hasattr(types, "is_list_view") and types.is_list_view(kind)):
-        return pa.list_(plain_type(kind.value_type))
+    if types.is_list(kind) or types.is_large_list(kind) or _is_list_view(kind):
+        large = types.is_large_list(kind) or str(kind).startswith("large")
+        return (pa.large_list if large else pa.list_)(plain_type(kind.value_type))
     if types.is_map(kind):
         return pa.map_(plain_type(kind.key_type), plain_type(kind.item_type), keys_sorted=kind.keys_sorted)
     if types.is_struct(kind):
@@ -79,12 +80,44 @@ def _plain_array(array: Any) -> Any:
     import pyarrow as pa
     from pyarrow import compute, types
 
-    if types.is_dictionary(array.type):
+    kind = array.type
+    if types.is_dictionary(kind):
         array = pa.DictionaryArray.from_arrays(array.indices, _plain_array(array.dictionary))
         return array.cast(array.type.value_type)
-    if types.is_run_end_encoded(array.type):
+    if types.is_run_end_encoded(kind):
         return _plain_array(compute.run_end_decode(array))
-    return array.cast(plain_type(array.type))
+    # Casts between lists are not used: that of list views loses values in pyarrow 26.
+    if (is_list(kind) and not same_layout(kind)) or _is_list_view(kind):
+        return _plain_lists(array)
+    if types.is_struct(kind):
+        children = [_plain_array(child) for child in array.flatten()]
+        names = [kind.field(i).name for i in range(kind.num_fields)]
+        return pa.StructArray.from_arrays(children, names, mask=array.is_null())
+    if types.is_map(kind) and "list_view" in str(kind):
+        raise pa.ArrowNotImplementedError("list views in maps")
+    return array.cast(plain_type(kind))
+
+
+def _is_list_view(kind: Any) -> bool:
+    from pyarrow import types
+
+    return hasattr(types, "is_list_view") and bool(types.is_list_view(kind) or types.is_large_list_view(kind))
+
+
+def _plain_lists(array: Any) -> Any:
+    import pyarrow as pa
+
+    kind = plain_type(array.type)
+    values = _plain_array(array.flatten())  # those of lists that are null left out
+    if pa.types.is_fixed_size_list(kind):
+        lengths = np.where(array.is_null().to_numpy(zero_copy_only=False), 0, kind.list_size)
+    else:
+        lengths = array.value_lengths().fill_null(0).to_numpy()
+    offsets = np.concatenate([[0], np.cumsum(lengths)])
+    if pa.types.is_large_list(kind):
+        return pa.LargeListArray.from_arrays(pa.array(offsets, pa.int64()), values, mask=array.is_null())
+    lists = pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), values, mask=array.is_null())
+    return lists.cast(kind) if pa.types.is_fixed_size_list(kind) else lists
 
 
 def common_type(a: Any, b: Any) -> Any:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from dataload.errors import DecodeError
 from dataload.sources.tables.arrow_rows import ColumnError, cast
 from dataload.sources.tables.json_kinds import Kind, Kinds, as_written
-from dataload.sources.tables.json_text import BadRow, lines, objects, parse_row
+from dataload.sources.tables.json_text import BadRow, lines, objects, parse_row, parse_rows
 from dataload.sources.tables.options import AS_WRITTEN, Options
 from dataload.sources.tables.streams import open_stream
 from dataload.sources.tables.values import column_values, is_list
@@ -123,7 +123,7 @@ class JsonGroups:
         names: dict[str, None] = {}
         self._in_lines, self._in_array = True, False
         for start, block, texts in self._cut(block_bytes):
-            rows = [self._parse(text, sum(self.rows) + number) for number, text in enumerate(texts)]
+            rows = self._parse(texts)
             self._blocks.append((start, len(block)))
             self._add(rows, names)
             self.rows.append(len(rows))
@@ -192,31 +192,41 @@ class JsonGroups:
                 "the file, such as encoding='latin-1'"
             ) from None
 
-    def _parse(self, text: str, row: int) -> dict[str, Any]:
+    def _parse(self, texts: list[str]) -> list[dict[str, Any]]:
         try:
-            return parse_row(text, check=True)
+            return parse_rows(texts)
         except BadRow as error:
+            row = sum(self.rows) + error.row
             raise DecodeError(f"row {row} of {str(self._path)!r} cannot be read: {error}") from None
 
     def _add(self, rows: list[dict[str, Any]], names: dict[str, None]) -> None:
-        columns: dict[str, list[Any]] = {}
+        """Take the rows of the next block into account."""
+        values: dict[str, list[Any]] = {}
+        places: dict[str, Sequence[int]] = {}  # in which row each value stands
         keys = rows[0].keys()
         if all(row.keys() == keys for row in rows):
-            columns = {name: [row[name] for row in rows] for name in keys}
+            values = {name: [row[name] for row in rows] for name in keys}
+            places = dict.fromkeys(keys, range(len(rows)))
         else:
-            for row in rows:
+            holders: dict[str, list[int]] = {}
+            for place, row in enumerate(rows):
                 for name, value in row.items():
-                    columns.setdefault(name, []).append(value)
-        names.update(dict.fromkeys(columns))
-        for name, values in columns.items():
+                    values.setdefault(name, []).append(value)
+                    holders.setdefault(name, []).append(place)
+            places.update(holders)
+        names.update(dict.fromkeys(values))
+        for name, column in values.items():
             if name in self.types or (self._columns is not None and name not in self._columns):
                 continue
             kind = self.kinds.setdefault(name, Kind())
             before = set(kind.types)
-            kind.add(values)
+            kind.add(column)
             for new in kind.types - before:
-                number = next(i for i, row in enumerate(rows) if name in row and type(row[name]) is new)
-                self.first_rows[name, new] = sum(self.rows) + number
+                place = next(place for place, value in zip(places[name], column, strict=True) if type(value) is new)
+                self.first_rows[name, new] = sum(self.rows) + place
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "first_rows": {}}  # Only said while the source is made.
 
     def read(self, group: int) -> JsonRows:
         """Return the rows of one block."""

@@ -12,7 +12,16 @@ _STRING = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
 
 
 class BadRow(ValueError):
-    """A row that is no JSON object, or none that can be read."""
+    """A row that is no JSON object, or none that can be read.
+
+    Args:
+        why: what is wrong.
+        row: its number among those that were given.
+    """
+
+    def __init__(self, why: str, row: int = 0) -> None:
+        super().__init__(why)
+        self.row = row
 
 
 def _checked(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -28,29 +37,43 @@ _CHECKING = json.JSONDecoder(object_pairs_hook=_checked)
 _READING = json.JSONDecoder()
 
 
-def parse_row(text: str, *, check: bool = False) -> dict[str, Any]:
-    """Return one row.
-
-    Args:
-        text: one JSON object.
-        check: whether to look for what can only be wrong when a row is seen first, such as a key that is there twice.
+def parse_rows(texts: list[str]) -> list[dict[str, Any]]:
+    """Return rows that are seen for the first time.
 
     Raises:
-        BadRow: it is no JSON, no object, or nested more than `MAX_DEPTH` times.
+        BadRow: one is no JSON, no object, nested more than `MAX_DEPTH` times, or has a key twice.
+    """
+    for number, text in enumerate(texts):
+        # There are no more levels than brackets, and few texts have so many.
+        if text.count("{") + text.count("[") > MAX_DEPTH and _depth(text) > MAX_DEPTH:
+            raise BadRow(f"it is nested more than {MAX_DEPTH} times", number)
+    try:
+        # One call for all is faster by half.
+        rows = _CHECKING.decode(f"[{','.join(texts)}]")
+        if len(rows) == len(texts) and all(type(row) is dict for row in rows):
+            return rows  # type: ignore[no-any-return]
+    except (ValueError, RecursionError):
+        pass  # Which of them it is shows below.
+    return [parse_row(text, number, _CHECKING) for number, text in enumerate(texts)]
+
+
+def parse_row(text: str, number: int = 0, decoder: json.JSONDecoder = _READING) -> dict[str, Any]:
+    """Return one row.
+
+    Raises:
+        BadRow: it is no JSON or no object.
     """
     try:
-        # There are no more levels than brackets, and few texts have so many.
-        if check and text.count("{") + text.count("[") > MAX_DEPTH and _depth(text) > MAX_DEPTH:
-            raise BadRow(f"it is nested more than {MAX_DEPTH} times")
-        row = (_CHECKING if check else _READING).decode(text)
+        row = decoder.decode(text)
     except RecursionError:
-        raise BadRow(f"it is nested more than {MAX_DEPTH} times") from None
-    except BadRow:
-        raise
+        raise BadRow(f"it is nested more than {MAX_DEPTH} times", number) from None
+    except BadRow as error:
+        raise BadRow(str(error), number) from None
     except ValueError as error:
-        raise BadRow(f"it is no JSON: {error}") from None
+        raise BadRow(f"it is no JSON: {error}", number) from None
     if not isinstance(row, dict):
-        raise BadRow(f'it is a {type(row).__name__}, and a row must be an object, such as {{"text": "hello"}}')
+        example = '{"text": "hello"}'
+        raise BadRow(f"it is a {type(row).__name__}, and a row must be an object, such as {example}", number)
     return row
 
 

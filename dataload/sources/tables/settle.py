@@ -14,7 +14,14 @@ from dataload.sources.tables.json_rows import JsonGroups
 from dataload.sources.tables.options import AS_WRITTEN, Options
 from dataload.sources.tables.text_types import Known
 
-_PYTHON_NAMES = {int: "a whole number", float: "a number", bool: "true or false", str: "text", list: "a list"}
+_PYTHON_NAMES = {
+    int: "a whole number",
+    float: "a fraction",
+    bool: "true or false",
+    str: "text",
+    list: "a list",
+    dict: "an object",
+}
 
 
 def settle(paths: Sequence[Path], files: Sequence[Groups], options: Options, seen: Seen) -> None:
@@ -88,12 +95,14 @@ def _check_mixed(paths: Sequence[Path], files: Sequence[Groups], options: Option
     for name, kind in seen.json.items():
         if name in options.types or not kind.mixed:
             continue
-        places: dict[type, str] = {}
-        for path, file in zip(paths, files, strict=True):
-            for (column, found), row in getattr(file, "first_rows", {}).items():
-                if column == name:
-                    places.setdefault(found, f"{_PYTHON_NAMES.get(found, 'an object')} in row {row} of {str(path)!r}")
+        places = [
+            (number, file.first_rows[name, found], _PYTHON_NAMES[found])
+            for number, file in enumerate(files)
+            for found in kind.types
+            if isinstance(file, JsonGroups) and (name, found) in file.first_rows
+        ]
+        said = [f"{what} in row {row} of {str(paths[number])!r}" for number, row, what in sorted(places)]
         raise DecodeError(
-            f"column {name!r} is {' but '.join(places.values())}, which have no type in common: "
+            f"column {name!r} is {' but '.join(said)}, which have no type in common: "
             f"types={{{name!r}: {AS_WRITTEN!r}}} leaves its values as they are written"
         )
