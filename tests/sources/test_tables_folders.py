@@ -114,7 +114,7 @@ class Frame:
         (pd.Series([10, 20], index=[1, 0]), r"pandas Series.*list\(series\)"),
         (pd.DataFrame({"a": [1, 2]}), r'pandas DataFrame.*to_dict\("records"\)'),
         (pa.table({"a": [1, 2], "b": [3, 4]}), r"pyarrow Table.*to_pylist"),
-        (pa.record_batch({"a": [1, 2]}), r"pyarrow RecordBatch.*to_pylist"),
+        (pa.RecordBatch.from_pydict({"a": [1, 2]}), r"pyarrow RecordBatch.*to_pylist"),
         (pa.chunked_array([[1, 2]]), r"pyarrow ChunkedArray.*to_pylist"),
         (Frame(), r"Frame.*a list of dicts"),
     ],

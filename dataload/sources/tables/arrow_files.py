@@ -46,6 +46,9 @@ class _ArrowGroups:
                 why = error.why if isinstance(error, ColumnError) else error
                 raise ConfigError(f"{where} is {kind}, which cannot be read ({why}): {_MEND}") from None
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_validated": set()}
+
     def _rows(self, group: int, table: Any) -> ArrowRows:
         if table.column_names != self.wanted:
             table = table.select(self.wanted)
@@ -106,7 +109,8 @@ class ArrowGroups(_ArrowGroups):
 
     def __getstate__(self) -> dict[str, Any]:
         # Pickled batches would be copies of the file.
-        return {name: value for name, value in self.__dict__.items() if name not in ("_batches", "_schema", "rows")}
+        left_out = ("_batches", "_schema", "rows")
+        return {name: value for name, value in super().__getstate__().items() if name not in left_out}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
