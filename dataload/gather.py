@@ -5,7 +5,7 @@ field has its lengths beside it even where all of them are equal.
 
     arrays, numpy numbers, lists of numbers   one array, (batch, ...)
     bool, int, float                          one array, (batch,) bool, int64, float64
-    str, bytes, None, other objects           a list
+    str, bytes, None, lists of text, others   a list
     dict, tuple, list, named tuple, dataclass the same structure around these
 """
 
@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from dataload.errors import CollateError
 from dataload.memory import Allocator
 from dataload.samples import Path, field_names, get_field, is_namedtuple, is_record, replace_all, where
+from dataload.whole import is_whole, opened
 
 _NUMBERS = (bool, int, float, complex)
 
@@ -49,6 +50,11 @@ class Gather:
 
     def gather(self, values: Sequence[Any], path: Path) -> Any:
         first = values[0]
+        # One row of a table may be an array of several axes where the next is a list of arrays.
+        if is_whole(first) or (getattr(first, "ndim", 0) > 1 and any(map(is_whole, values))):
+            return list(map(opened, values))
+        if isinstance(first, list) and _are_texts(values):
+            return list(values)
         if isinstance(first, dict) or is_record(first) or is_namedtuple(first):
             return self._named(values, path)
         if isinstance(first, tuple) or (isinstance(first, list) and not _is_numbers(first)):
@@ -158,6 +164,12 @@ class Gather:
         out = self.alloc(shape, dtype)
         out[...] = values
         return out
+
+
+def _are_texts(values: Sequence[Any]) -> bool:
+    """Tell whether these are lists of texts, which are one value each: how many there are says nothing."""
+    filled = next((value for value in values if isinstance(value, list) and value), [])
+    return bool(filled) and all(isinstance(text, str | bytes) for text in filled)
 
 
 def _where(path: Path) -> str:

@@ -42,7 +42,7 @@ class KeyedPipeline:
         if not self._may_draw:
             return self._pipeline.run(epoch, indices, alloc, samples)
         if not self.draws:
-            # Only before the first batch, because saving takes longer than looking: most pipelines that draw do so there.
+            # Only before the first batch, as saving takes longer than looking: pipelines that draw mostly do so there.
             restore = save() if not self._tried else lambda: None
             self._tried = True
             before = snapshot()

@@ -42,6 +42,26 @@ def check_source(source: Any) -> None:
             f"source is a {type(source).__name__}: for a folder use FileSource(root, pattern), for a table "
             "TableSource(path), for a dict of arrays ArraySource(arrays)"
         )
+    _check_rows(source)
+
+
+def _check_rows(source: Any) -> None:
+    """Raise ConfigError for tables in memory: what they give by number is a column, a label's row, or nothing."""
+    package, name = type(source).__module__.split(".")[0], type(source).__name__
+    if hasattr(source, "iloc"):  # pandas and its kin
+        rows = "list(series)" if getattr(source, "ndim", 2) == 1 else 'frame.to_dict("records")'
+    elif package == "polars" and name == "DataFrame":
+        rows = "frame.to_dicts()"
+    elif package == "pyarrow" and hasattr(source, "to_pylist"):
+        rows = "table.to_pylist()"
+    elif hasattr(source, "__dataframe__") or (hasattr(source, "__arrow_c_stream__") and name != "Series"):
+        rows = "a list of dicts, one per row"
+    else:
+        return
+    raise ConfigError(
+        f"source is a {package} {name}, whose rows are not read by number: pass {rows}, or write it to a Parquet file "
+        "and pass TableSource(path)"
+    )
 
 
 def fetch(source: Any, indices: Sequence[int]) -> list[Any]:

@@ -2,42 +2,65 @@
 
 from __future__ import annotations
 
-import glob
 import hashlib
 import os
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from dataload.errors import ConfigError, DecodeError, SourceNotFound
-from dataload.sources.groups import SUFFIXES, Groups, open_groups
+from dataload.errors import ConfigError, DecodeError
+from dataload.sources.groups import Groups, Rows, Seen, open_groups
+from dataload.sources.tables.arrow_rows import ColumnError
+from dataload.sources.tables.find import find_files
+from dataload.sources.tables.json_text import BadRow
+from dataload.sources.tables.options import make_options
+from dataload.sources.tables.parts import part_values, without_parts
+from dataload.sources.tables.settle import settle
 
 
 class TableSource:
-    """The rows of Parquet, Arrow IPC, CSV, TSV or JSONL files, read on demand.
+    """The rows of Parquet, Arrow IPC, CSV, TSV, JSONL or JSON files, read on demand.
 
-    Rows are read a row group at a time (a record batch in Arrow, 4 MB in CSV and JSONL), and the groups used last are
+    Rows are read a row group at a time (a record batch in Arrow, 4 MB in CSV and JSON), and the groups used last are
     kept, so a file need not fit into memory. Reading in order is cheap; a random order over a file with few, big row
     groups reads a group for every row that is not in one of those kept.
 
-    A sample is a dict: numbers as numpy numbers of the column's type, text as str, binary as bytes, lists of numbers
-    as arrays, structs as dicts, dates and times as those of `datetime`. A null is NaN in a column of floats and None
-    elsewhere.
+    A sample is a dict: numbers as numpy numbers of the column's type, text as str, binary as bytes, structs as dicts,
+    dates and times as those of `datetime`. A null is NaN in a column of floats and None elsewhere; it does not change
+    the type of the other values. Lists of numbers are arrays; lists of such lists are arrays of as many axes where the
+    inner lists of a row are of one length, as those of a fixed length always are, and lists of arrays where they are
+    not. Any other list is a list, of which a batch holds one per sample.
+
+    A column has one type in all files. In CSV it is that of numbers only where no value would be changed by it: digits
+    with leading zeros, beyond 64 bits, or beyond 53 bits beside fractions are text, and so are dates. In JSON a row has
+    the keys that stand there, unless `columns` names others, which then are null; numbers are as in CSV, and objects
+    whose keys differ, lists of several things and whole numbers beyond 64 bits are left as they are written.
 
     Args:
-        paths: a file, a folder (its table files in sorted order), a pattern such as "train-*.parquet", or a list of
-            files. Rows are numbered through in this order.
+        paths: a file, a folder (the table files in it and in the folders in it, in sorted order, without hidden ones;
+            folders such as year=2021 give a column), a pattern such as "train-*.parquet", or a list of these. Text
+            files may be packed with gzip (.csv.gz). Rows are numbered through in this order.
         columns: names of the columns to read; None reads all.
         cache_groups: how many groups to keep in memory in each process.
+        types: types of columns, as a pyarrow.Schema, or a dict of names and pyarrow types, numpy types, or names of
+            types such as "int64", "float32", "string", "bool", "timestamp[us]"; others follow from the files. "json"
+            leaves the values of a JSON column as they are written, of several types or not.
+        delimiter: what stands between the values of delimited text; None is a tab in .tsv and a comma in .csv.
+        quote: what stands around values that hold delimiters or line ends, doubled where it is meant itself; None
+            where quotes are part of the text.
+        escape: what stands in front of a character that is meant itself; None for nothing.
+        encoding: of text files.
+        nulls: what stands for a null in delimited text; None is the empty value, "NA", "NaN", "null" and the like, and
+            among numbers only.
 
     Raises:
         SourceNotFound: there is no such file.
-        DecodeError: a file is empty, damaged, or not what its suffix says.
-        ConfigError: an unknown suffix, a column that is not there, files with different columns.
+        DecodeError: a file is empty, damaged, or not what its suffix says; a value is not of the type of its column.
+        ConfigError: an unknown suffix, a column that is not there or there twice, files with different columns, or
+            with types that have none in common.
 
     >>> TableSource("train.parquet", columns=["text", "label"])[0]  # doctest: +SKIP
     {'text': 'hello', 'label': np.int64(3)}
@@ -49,36 +72,33 @@ class TableSource:
         *,
         columns: Sequence[str] | None = None,
         cache_groups: int = 4,
+        types: Any = None,
+        delimiter: str | None = None,
+        quote: str | None = '"',
+        escape: str | None = None,
+        encoding: str = "utf-8",
+        nulls: Sequence[str] | None = None,
     ) -> None:
         if cache_groups < 1:
             raise ConfigError(f"cache_groups={cache_groups} must be 1 or more")
-        self._paths = _find(paths)
-        self._columns = None if columns is None else list(columns)
+        self._options = make_options(columns, types, delimiter, quote, escape, encoding, nulls)
         self._cache_groups = cache_groups
-        self._files: list[Groups] = [open_groups(path) for path in self._paths]
+        found = find_files(paths)
+        self._paths = [file.path for file in found]
+        self._parts = part_values(found, self._options)
+        options = without_parts(self._options, self._parts)
+        seen = Seen()
+        self._files: list[Groups] = [open_groups(path, options, seen) for path in self._paths]
+        settle(self._paths, self._files, options, seen)
         self._number_rows()
-        self._check_columns()
 
     def _number_rows(self) -> None:
         rows = [(file, group, n) for file, opened in enumerate(self._files) for group, n in enumerate(opened.rows)]
         self._groups = [(file, group) for file, group, _ in rows]
         self._ends = np.cumsum([n for *_, n in rows], dtype=np.int64)
-        self._cache: OrderedDict[int, Any] = OrderedDict()
-        self._validated: set[int] = set()
+        self._cache: OrderedDict[int, Rows] = OrderedDict()
         # Threads that miss the same group wait for one of them to read it, instead of each reading it.
         self._lock = threading.Lock()
-
-    def _check_columns(self) -> None:
-        names = self._files[0].schema.names
-        for path, file in zip(self._paths, self._files, strict=True):
-            if file.schema.names != names:
-                raise ConfigError(
-                    f"{str(path)!r} has the columns {file.schema.names}, {str(self._paths[0])!r} has {names}: files of "
-                    "one source need the same columns in the same order"
-                )
-        missing = [name for name in self._columns or [] if name not in names]
-        if missing:
-            raise ConfigError(f"{str(self._paths[0])!r} has no column {missing[0]!r}: its columns are {names}")
 
     def __len__(self) -> int:
         return int(self._ends[-1]) if len(self._ends) else 0
@@ -95,41 +115,49 @@ class TableSource:
         samples: list[dict[str, Any]] = [{}] * len(wanted)
         for group in np.unique(groups):
             places = np.flatnonzero(groups == group)
-            first = self._ends[group - 1] if group else 0
-            rows = self._read(int(group)).take(wanted[places] - first)
-            columns = {name: self._column(int(group), name, rows) for name in rows.column_names}
-            for row, place in enumerate(places):
-                samples[place] = {name: values[row] for name, values in columns.items()}
+            for place, sample in zip(places, self._samples(int(group), wanted[places]), strict=True):
+                samples[place] = sample
         return samples
 
-    def _column(self, number: int, name: str, rows: Any) -> Any:
-        import pyarrow as pa
-
+    def _samples(self, number: int, wanted: Any) -> list[dict[str, Any]]:
+        """Return samples of one group, by their numbers in the whole source."""
+        first = int(self._ends[number - 1]) if number else 0
         try:
-            return _values(rows.column(name))
-        except (pa.ArrowException, ValueError, OverflowError) as error:  # such as a date of the year 0
+            samples = self._read(number).samples(wanted - first)
+        except ColumnError as error:
+            raise DecodeError(self._explain(number, error)) from None
+        except BadRow as error:
             file, group = self._groups[number]
-            where = f"column {name!r} in row group {group} of {str(self._paths[file])!r}"
-            raise DecodeError(f"{where} has values that Python has none for: {error}") from None
+            raise DecodeError(
+                f"row group {group} of {str(self._paths[file])!r} is not what it was when the source was made: {error}"
+            ) from None
+        parts = self._parts[self._groups[number][0]]
+        if parts:
+            for sample in samples:
+                sample.update(parts)
+            if self._options.columns is not None:
+                samples = [{name: sample[name] for name in self._options.columns} for sample in samples]
+        return samples
 
-    def _read(self, number: int) -> Any:
+    def _explain(self, number: int, error: ColumnError) -> str:
+        file, group = self._groups[number]
+        row = "" if error.row is None else f", row {sum(self._files[file].rows[:group]) + error.row}"
+        return f"column {error.column!r} in row group {group} of {str(self._paths[file])!r}{row} {error.why}"
+
+    def _read(self, number: int) -> Rows:
         import pyarrow as pa
 
         with self._lock:
             if number not in self._cache:
                 file, group = self._groups[number]
                 try:
-                    table = self._files[file].read(group, self._columns)
-                    if number not in self._validated:
-                        # What is damaged in a way that only shows here would crash the interpreter later.
-                        table.validate(full=True)
-                        self._validated.add(number)
+                    rows = self._files[file].read(group)
                 except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
                     path = str(self._paths[file])
                     raise DecodeError(f"row group {group} of {path!r} cannot be read: {error}") from None
                 while len(self._cache) >= self._cache_groups:
                     self._cache.popitem(last=False)
-                self._cache[number] = table
+                self._cache[number] = rows
             self._cache.move_to_end(number)
             return self._cache[number]
 
@@ -141,15 +169,17 @@ class TableSource:
         return f"row {index - (int(self._ends[first - 1]) if first else 0)} of {self._paths[file]}"
 
     def fingerprint(self) -> str:
-        """Return a digest of the file names, row counts and columns; the folder may differ between machines."""
+        """Return a digest of file names, row counts, columns and options; the folder may differ between machines."""
         state = hashlib.blake2b(digest_size=8)
-        for path, file in zip(self._paths, self._files, strict=True):
-            state.update(f"{path.name}{file.rows}{file.schema.names}{self._columns}".encode())
+        columns = None if self._options.columns is None else list(self._options.columns)
+        for path, file, parts in zip(self._paths, self._files, self._parts, strict=True):
+            state.update(f"{path.name}{file.rows}{file.names}{columns}{parts or ''}".encode())
+        state.update(self._options.described().encode())
         return f"TableSource[{len(self)}]:{state.hexdigest()}"
 
     def __getstate__(self) -> dict[str, Any]:
         # Where the groups are travels to a worker, so that it need not look again; what is in them does not.
-        return {name: self.__dict__[name] for name in ("_paths", "_columns", "_cache_groups", "_files")}
+        return {name: self.__dict__[name] for name in ("_paths", "_parts", "_options", "_cache_groups", "_files")}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
@@ -158,40 +188,3 @@ class TableSource:
     def __repr__(self) -> str:
         more = f" and {len(self._paths) - 1} more" if len(self._paths) > 1 else ""
         return f"TableSource({str(self._paths[0])!r}{more}: {len(self)} rows)"
-
-
-def _find(paths: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]) -> list[Path]:
-    if not isinstance(paths, str | os.PathLike):
-        found = [path for entry in paths for path in _find(entry)]
-        if not found:
-            raise SourceNotFound("the list of table files is empty")
-        return found
-    path = Path(paths)
-    if path.is_dir():
-        found = sorted(entry for entry in path.iterdir() if entry.suffix.lower() in SUFFIXES)
-        if not found:
-            raise SourceNotFound(f"folder {str(path)!r} has no file that ends in one of {', '.join(SUFFIXES)}")
-        return found
-    if path.is_file():
-        return [path]
-    found = sorted(Path(name) for name in glob.glob(str(path), recursive=True))
-    if not found:
-        raise SourceNotFound(f"there is no table file {str(path)!r} (looked from {str(Path.cwd())!r})")
-    return found
-
-
-def _values(column: Any) -> Any:
-    """Return the values of a column, one per row."""
-    from pyarrow import types
-
-    if types.is_dictionary(column.type):
-        column = column.cast(column.type.value_type)
-    kind = column.type
-    numeric = types.is_integer(kind) or types.is_floating(kind) or types.is_boolean(kind)
-    if (numeric and column.null_count == 0) or types.is_floating(kind):
-        return column.to_numpy()
-    if types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind):
-        inner = kind.value_type
-        if types.is_integer(inner) or types.is_floating(inner) or types.is_boolean(inner):
-            return [row.values.to_numpy(zero_copy_only=False) if row.is_valid else None for row in column]
-    return column.to_pylist()

@@ -5,6 +5,7 @@ input that it is at in a file, and prints what went wrong as lines of JSON.
 """
 
 import faulthandler
+import gzip
 import json
 import resource
 import struct
@@ -36,7 +37,18 @@ AUDIO = {
     "mpeg.mp3": ("MP3", "MPEG_LAYER_III", 1),
     "pcm16.aiff": ("AIFF", "PCM_16", 1),
 }
-TABLES = ("table.parquet", "table.arrow", "table.csv", "table.jsonl")
+TABLES = (
+    "table.parquet",
+    "table.arrow",
+    "nested.parquet",
+    "nested.arrow",
+    "table.csv",
+    "quoted.csv",
+    "table.csv.gz",
+    "table.jsonl",
+    "table.json",
+    "table.jsonl.gz",
+)
 
 
 def make(kind: str, folder: Path) -> bytes:
@@ -62,14 +74,43 @@ def _write_table(path: Path) -> None:
     if path.suffix in (".parquet", ".arrow"):
         columns["l"] = [list(range(i % 4)) for i in range(40)]
     table = pa.table(columns)
+    if "nested" in path.name:
+        table = _nested_table()
     if path.suffix == ".parquet":
         parquet.write_table(table, path, row_group_size=13)
     elif path.suffix == ".arrow":
         feather.write_feather(table, path, compression="uncompressed", chunksize=13)
+    elif path.name.endswith("quoted.csv"):
+        lines = [f'{row["i"]},"{row["s"]}\nand ""more""",5" wide' for row in table.to_pylist()]
+        path.write_text("\n".join(["i,s,w", *lines]))
     elif path.suffix == ".csv":
         csv.write_csv(table, path)
+    elif path.suffix == ".gz":
+        inner = path.with_suffix("")
+        _write_table(inner)
+        path.write_bytes(gzip.compress(inner.read_bytes(), mtime=0))
+    elif path.suffix == ".json":
+        path.write_text(json.dumps([{**row, "o": {"k": [row["i"]]}} for row in table.to_pylist()]))
     else:
         path.write_text("".join(json.dumps(row) + "\n" for row in table.to_pylist()))
+
+
+def _nested_table() -> object:
+    """Return the types whose memory is the most intricate; Parquet has some of them as plain lists and texts."""
+    import pyarrow as pa
+
+    return pa.table(
+        {
+            "m": pa.array(
+                [[[i, 2], [3, 4]] if i % 5 else None for i in range(20)], pa.list_(pa.list_(pa.float32(), 2))
+            ),
+            "t": pa.FixedShapeTensorArray.from_numpy_ndarray(np.ones((20, 2, 2), np.float32)),
+            "d": pa.array([f"k{i % 3}" for i in range(20)]).dictionary_encode(),
+            "o": [{"a": i, "b": [str(i)]} for i in range(20)],
+            "v": pa.array([f"a longer text than fits into a view, {i}" * (i % 2) for i in range(20)], pa.string_view()),
+            "w": pa.array([[i] * (i % 3) for i in range(20)], pa.list_view(pa.int16())),
+        }
+    )
 
 
 def damage(data: bytes, number: int) -> bytes:

@@ -1,0 +1,93 @@
+"""Which files make up a table, and what the names of their folders say about their rows."""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import unquote
+
+from dataload.errors import ConfigError, SourceNotFound
+
+SUFFIXES = (".parquet", ".pq", ".arrow", ".feather", ".ipc", ".csv", ".tsv", ".jsonl", ".ndjson")
+_PACKED = (".csv", ".tsv", ".jsonl", ".ndjson", ".json")  # those that may end in .gz too
+_NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
+
+
+@dataclass(frozen=True)
+class TableFile:
+    """A file of a table.
+
+    Args:
+        path: where it is.
+        parts: columns that stand in the names of folders, such as {"year": "2021"} of year=2021; None for no value.
+    """
+
+    path: Path
+    parts: dict[str, str | None]
+
+
+def suffix_of(path: Path) -> str:
+    """Return the suffix that says what a file is, in lower case; none where it says nothing."""
+    name = path.name.lower()
+    for suffix in _PACKED:
+        if name.endswith((suffix, f"{suffix}.gz")):
+            return suffix
+    return path.suffix.lower() if path.suffix.lower() in SUFFIXES else ""
+
+
+def find_files(paths: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]) -> list[TableFile]:
+    """Return the files of a path, a folder, a pattern, or a list of these.
+
+    Raises:
+        SourceNotFound: there is none.
+        ConfigError: `paths` is nothing of the kind.
+    """
+    if not isinstance(paths, str | os.PathLike):
+        if not isinstance(paths, Sequence) and not hasattr(paths, "__iter__"):
+            raise ConfigError(f"paths is a {type(paths).__name__}: give a file, a folder, a pattern or a list of files")
+        found = [file for entry in paths for file in find_files(entry)]
+        if not found:
+            raise SourceNotFound("the list of table files is empty")
+        return found
+    path = Path(paths)
+    if path.is_dir():
+        return _in_folder(path)
+    if path.is_file():
+        return [TableFile(path, {})]
+    names = sorted(Path(name) for name in glob.glob(str(path), recursive=True))
+    if not names:
+        raise SourceNotFound(f"there is no table file {str(path)!r} (looked from {str(Path.cwd())!r})")
+    files = [name for name in names if not name.is_dir()]
+    # A pattern that matches folders only means what is in them.
+    return [TableFile(name, {}) for name in files] or [file for name in names for file in _in_folder(name)]
+
+
+def _in_folder(root: Path) -> list[TableFile]:
+    """Return the table files below a folder, sorted by their paths; what is hidden is left out."""
+    visited = set()
+    found = []
+    for folder, inner, names in os.walk(root, followlinks=True):
+        entry = Path(folder).stat()
+        if (entry.st_dev, entry.st_ino) in visited:
+            inner.clear()  # a link to a folder that contains it
+            continue
+        visited.add((entry.st_dev, entry.st_ino))
+        # Spark, Delta and archives made by macOS keep what is no data in folders that begin so.
+        inner[:] = sorted(name for name in inner if not name.startswith((".", "_")))
+        found += [Path(folder) / name for name in names if not name.startswith(".") and suffix_of(Path(name))]
+    known = set(found)
+    # A file beside its packed self is the same rows twice.
+    found = [path for path in found if not (path.name.lower().endswith(".gz") and path.with_suffix("") in known)]
+    # Beside tables of other kinds a .json file says something about them.
+    found = [path for path in found if suffix_of(path) != ".json"] or found
+    if not found:
+        raise SourceNotFound(f"folder {str(root)!r} has no file that ends in one of {', '.join((*SUFFIXES, '.json'))}")
+    return [TableFile(path, _parts(path.relative_to(root))) for path in sorted(found)]
+
+
+def _parts(path: Path) -> dict[str, str | None]:
+    pairs = [folder.split("=", 1) for folder in path.parts[:-1] if "=" in folder.strip("=")]
+    return {name: None if value == _NO_VALUE else unquote(value) for name, value in pairs}
