@@ -21,14 +21,12 @@ settings.register_profile("dataload", deadline=None)
 settings.load_profile("dataload")
 
 ROOT = Path(__file__).resolve().parents[1]
-FSDD = ROOT.parent / "shared" / "data" / "fsdd"
+FSDD = ROOT / "tests" / "data" / "speech"
 
 
 @pytest.fixture(scope="session")
 def fsdd() -> Path:
-    """The folder of the Free Spoken Digit Dataset."""
-    if not FSDD.is_dir():
-        pytest.skip("the speech recordings are not here")
+    """A folder of 300 recordings of the Free Spoken Digit Dataset, named {digit}_{speaker}_{take}.wav."""
     return FSDD
 
 
