@@ -11,6 +11,9 @@ import psutil
 import pytest
 from hypothesis import settings
 
+# Hooks: pytest looks for them here.
+from skips import pytest_make_collect_report, pytest_runtest_makereport, pytest_terminal_summary  # noqa: F401
+
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 # A shell that starts the tests in the background has them ignore Ctrl-C, and so would every program that a test starts.
