@@ -6,6 +6,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from imports import modules
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -63,6 +64,9 @@ def test_the_wheel_holds_each_package_once_under_its_full_name(built):
         "commands/__init__.py",
     ):
         assert f"dataload/{name}" in names
+    # What the tests of layers look at is what is in the wheel.
+    found = {name.removesuffix(".py").removesuffix("/__init__").replace("/", ".") for name in names if ".py" in name}
+    assert found - {"dataload.py.typed"} == {name for name in modules() if name.split(".")[0] == "dataload"}
 
 
 @pytest.mark.timeout(600)
