@@ -9,6 +9,7 @@ import pytest
 from imports import modules
 
 ROOT = Path(__file__).resolve().parents[1]
+pytestmark = pytest.mark.slow
 
 # No main guard, a lambda, process workers: as a user would write it in a script.
 QUICKSTART = """

@@ -6,7 +6,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from streams import take
-from torch.utils.data import DataLoader
 
 from dataload import BucketBatchSampler, Loader
 from dataload.errors import ConfigError
@@ -77,15 +76,6 @@ def test_a_loader_shares_the_batches_out_and_resumes(world):
         rest = make(rank)
         rest.load_state_dict(first.state_dict())
         assert conformance.equal([*begun, *rest], whole[rank])
-
-
-def test_torch_takes_it_too():
-    sampler = BucketBatchSampler([5, 1, 4, 2, 3], batch_size=2)
-    loader = DataLoader(list(range(5)), batch_sampler=sampler)
-    assert sorted(i for batch in loader for i in batch.tolist()) == list(range(5))
-    sampler.set_epoch(1)
-    assert [batch.tolist() for batch in loader] == [batch.tolist() for batch in cut(sampler, 1)]
-    assert len(loader) == 3
 
 
 @pytest.mark.parametrize(
