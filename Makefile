@@ -1,55 +1,83 @@
-# Two commands for everything: `make demo` and `make test`. Both make .venv and install into it what they need.
-#   make demo EXTRAS=torch,tensorflow     with the frameworks
-#   make test PYTHON=python3.12           with another interpreter (3.11 or later)
-# And `make soak MINUTES=30`: the fault and fuzz tests with ten times as many faults, then a long run of everything at once.
+# `make help` lists what there is. Each target makes the environment that it needs and installs into it.
 
 PYTHON ?= python3
 EXTRAS ?=
 MINUTES ?= 30
+ARGS ?=
 VENV := .venv
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip --disable-pip-version-check install -qq -c constraints.txt
+CHECK_VENV := .venv-check
+CHECK_BIN := $(CHECK_VENV)/bin
+INSTALL := -m pip --disable-pip-version-check install -qq -c constraints.txt
+PIP := $(BIN)/python $(INSTALL)
+PYTEST := -m pytest -q -n 2 --dist worksteal
+
+# The tests of the core: all that need no framework and no extra, and compare with no other package.
+CORE := tests $(addprefix --ignore=tests/,adapters references benchmarks examples extras)
+# What mypy leaves out where the frameworks and the fast extra are not installed.
+NEEDS_EXTRAS := (^|/)adapters/|/commands/train_(torch|keras)|/numba_kernels
 
 comma := ,
 DEMO_EXTRAS := bench$(if $(EXTRAS),$(comma)$(EXTRAS))
 # One stamp for each set of extras, so that a second run installs nothing.
 DEMO_STAMP := $(VENV)/.installed-$(subst $(comma),-,$(DEMO_EXTRAS))
 TEST_STAMP := $(VENV)/.installed-test
+CHECK_STAMP := $(CHECK_VENV)/.installed
 
-.PHONY: demo test lint types tests soak clean
+.PHONY: help demo format check check-types test lint types tests soak clean
 
-demo: $(DEMO_STAMP)
+help:  ## this list
+	@echo "make TARGET [PYTHON=python3.12], with Python 3.11 or later:"
+	@sed -n 's/^\([a-z]*\):.*  ## \(.*\)/  \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-10s %s\n", $$1, $$2 }'
+
+demo: $(DEMO_STAMP)  ## measure, draw and train on made-up sound; EXTRAS=torch,tensorflow trains with these too
 	$(BIN)/dataload demo
 
-test: lint types tests
+format: $(CHECK_STAMP)  ## format the code, and mend what can be mended
+	$(CHECK_BIN)/ruff check --fix .
+	$(CHECK_BIN)/ruff format .
 
-lint: $(TEST_STAMP)
+check: check-types  ## lint, types and the core's tests, without any framework: under two minutes
+	$(CHECK_BIN)/ruff format --check .
+	$(CHECK_BIN)/ruff check .
+	$(CHECK_BIN)/python $(PYTEST) -m 'not slow' $(CORE)
+
+check-types: $(CHECK_STAMP)
+	$(CHECK_BIN)/mypy --exclude '$(NEEDS_EXTRAS)'
+
+test: lint types tests  ## everything that CI runs
+
+lint: $(TEST_STAMP)  ## format and rules
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 
-types: $(TEST_STAMP)
+types: $(TEST_STAMP)  ## mypy on all of it
 	$(BIN)/mypy
 
-tests: $(TEST_STAMP)
-	$(BIN)/python -m pytest -q -n 2 --dist worksteal
+tests: $(TEST_STAMP)  ## every test; ARGS="tests/samplers -k block" chooses
+	$(BIN)/python $(PYTEST) $(ARGS)
 
-soak: $(TEST_STAMP)
-	$(BIN)/python -m pytest -q -n 2 --dist worksteal --timeout 3600 --budget 10 tests/faults
+soak: $(TEST_STAMP)  ## ten times as many faults, then MINUTES=30 of everything at once
+	$(BIN)/python $(PYTEST) --timeout 3600 --budget 10 tests/faults
 	cd tests && ../$(BIN)/python -m faults.soak $(MINUTES)
 
-$(VENV)/bin/python:
+$(BIN)/python $(CHECK_BIN)/python:
 	$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else "dataload needs Python 3.11 or later: make PYTHON=python3.11 ...")'
-	$(PYTHON) -m venv $(VENV)
+	$(PYTHON) -m venv $(@D)/..
 
-$(DEMO_STAMP): $(VENV)/bin/python pyproject.toml constraints.txt
+$(CHECK_STAMP): $(CHECK_BIN)/python pyproject.toml constraints.txt
+	$(CHECK_BIN)/python $(INSTALL) -e '.[check]'
+	touch $@
+
+$(DEMO_STAMP): $(BIN)/python pyproject.toml constraints.txt
 	$(PIP) -e '.[$(DEMO_EXTRAS)]'
 	touch $@
 
-$(TEST_STAMP): $(VENV)/bin/python pyproject.toml constraints.txt
+$(TEST_STAMP): $(BIN)/python pyproject.toml constraints.txt
 	# torch by itself and first: its version decides what the others may bring along.
 	$(PIP) torch
 	$(PIP) -e '.[test]'
 	touch $@
 
-clean:
-	rm -rf $(VENV) demo dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+clean:  ## remove the environments and all that was made
+	rm -rf $(VENV) $(CHECK_VENV) demo dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,6 +1,6 @@
 """Several ranks under torchrun: each takes its part of every step, and a state resumes with any number of ranks.
 
-torchrun --standalone --nproc-per-node 2 examples/ddp_training.py recordings --checkpoint run.pt
+torchrun --standalone --nproc-per-node 2 examples/ddp_training.py tests/data/speech --checkpoint run.pt
 """
 
 from pathlib import Path
@@ -23,7 +23,7 @@ def main() -> None:
     device = f"cuda:{rank % torch.cuda.device_count()}" if on_gpu else "cpu"
     torch.manual_seed(0)
     # Batches of 32 for each rank; "auto" asks torch.distributed which rank this is.
-    train, test = loaders(given.folder, given.limit, shard="auto")
+    train, test = loaders(given.folder, shard="auto")
     batches = to_dataloader(train, device=device)
     model = DistributedDataParallel(make_model().to(device))
     optimizer = torch.optim.Adam(model.parameters(), 1e-3)

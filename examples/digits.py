@@ -1,7 +1,7 @@
 """The spoken digits as two loaders, for the examples beside this file.
 
-The recordings are those of the Free Spoken Digit Dataset, {digit}_{speaker}_{take}.wav at 8 kHz; takes 0 to 4 are for
-testing, as its authors have it.
+The recordings are those of the Free Spoken Digit Dataset, {digit}_{speaker}_{take}.wav at 8 kHz: all of them, or those
+in tests/data/speech. Takes 0 to 4 are for testing, as its authors have it.
 """
 
 import argparse
@@ -20,17 +20,14 @@ def arguments(**more: Any) -> argparse.Namespace:
     parser = argparse.ArgumentParser()
     parser.add_argument("folder", type=Path, help="with the recordings")
     parser.add_argument("--epochs", type=int, default=8)
-    parser.add_argument("--limit", type=int, help="recordings to use, all unless given")
     for name, default in more.items():
         parser.add_argument(f"--{name}", type=type(default), default=default)
     return parser.parse_args()
 
 
-def loaders(folder: Path, limit: int | None = None, **options: Any) -> tuple[Loader, Loader]:
+def loaders(folder: Path, **options: Any) -> tuple[Loader, Loader]:
     """Return the loaders of training and of test samples, whose batches are (audio, label)."""
     files = sorted(folder.glob("*.wav"))
-    if limit is not None:
-        files = files[:: max(len(files) // limit, 1)]
     chain = [DecodeAudio(8_000), *FEATURES]
 
     def loader(test: bool, **options: Any) -> Loader:

@@ -1,6 +1,6 @@
 """Export a model together with its features, and serve it from a waveform: torch.export, ONNX and SavedModel.
 
-python examples/export_and_serve.py recordings --output exported
+python examples/export_and_serve.py tests/data/speech --output exported
 
 What is exported needs this library no more: the features that the model was trained on are a part of it. The chain
 itself is written too, for whoever trains the next model.

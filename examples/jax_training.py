@@ -1,6 +1,6 @@
 """JAX: batches on all devices, ahead of the step that takes them.
 
-python examples/jax_training.py recordings
+python examples/jax_training.py tests/data/speech
 """
 
 from functools import partial
@@ -52,7 +52,7 @@ def main() -> None:
     given = arguments()
     mesh = jax.make_mesh((jax.device_count(),), ("data",))
     spread = NamedSharding(mesh, PartitionSpec("data"))
-    train, test = loaders(given.folder, given.limit, drop_last=True)
+    train, test = loaders(given.folder, drop_last=True)
     params = jax.device_put(make_params(jax.random.key(0)), NamedSharding(mesh, PartitionSpec()))
     batches = to_jax(train, spread)  # state_dict and load_state_dict are those of the loop
     for _ in range(given.epochs):

@@ -1,6 +1,6 @@
 """Keras: `model.fit` on the backend that is set, with the loader's state in every checkpoint.
 
-KERAS_BACKEND=tensorflow python examples/keras_training.py recordings
+KERAS_BACKEND=tensorflow python examples/keras_training.py tests/data/speech
 """
 
 import json
@@ -46,7 +46,7 @@ def main() -> None:
     given = arguments(output="keras_run")
     folder = Path(given.output)
     folder.mkdir(exist_ok=True)
-    train, test = loaders(given.folder, given.limit)
+    train, test = loaders(given.folder)
     layers = [
         keras.Input((FRAMES, MELS)),
         keras.layers.Conv1D(64, 5, strides=2, activation="relu"),

@@ -1,6 +1,6 @@
 """Lightning's Trainer: its checkpoints hold the loader's state, and `ckpt_path` resumes with the next batch.
 
-python examples/lightning_training.py recordings
+python examples/lightning_training.py tests/data/speech
 """
 
 import lightning
@@ -37,7 +37,7 @@ class Digits(lightning.LightningModule):
 def main() -> None:
     """Train; with --resume a checkpoint, from where that was saved."""
     given = arguments(resume="", output="lightning_run")
-    train, test = map(to_dataloader, loaders(given.folder, given.limit))
+    train, test = map(to_dataloader, loaders(given.folder))
     # Among several devices under torchrun: loaders(..., shard="auto").
     trainer = lightning.Trainer(
         max_epochs=given.epochs,

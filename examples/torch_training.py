@@ -1,6 +1,6 @@
 """A plain torch training loop that can be stopped anywhere and resumed with the next batch.
 
-python examples/torch_training.py recordings --checkpoint run.pt
+python examples/torch_training.py tests/data/speech --checkpoint run.pt
 """
 
 from pathlib import Path
@@ -28,7 +28,7 @@ def main() -> None:
     """Train, saving a checkpoint now and then."""
     given = arguments(checkpoint="run.pt", steps=10**9)
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    train, test = (to_dataloader(loader, device=device) for loader in loaders(given.folder, given.limit))
+    train, test = (to_dataloader(loader, device=device) for loader in loaders(given.folder))
     model = make_model().to(device)
     optimizer = torch.optim.Adam(model.parameters(), 1e-3)
     checkpoint, step = Path(given.checkpoint), 0

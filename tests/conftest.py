@@ -11,6 +11,9 @@ import psutil
 import pytest
 from hypothesis import settings
 
+# Hooks: pytest looks for them here.
+from skips import pytest_make_collect_report, pytest_runtest_makereport, pytest_terminal_summary  # noqa: F401
+
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 # A shell that starts the tests in the background has them ignore Ctrl-C, and so would every program that a test starts.
@@ -21,14 +24,12 @@ settings.register_profile("dataload", deadline=None)
 settings.load_profile("dataload")
 
 ROOT = Path(__file__).resolve().parents[1]
-FSDD = ROOT.parent / "shared" / "data" / "fsdd"
+FSDD = ROOT / "tests" / "data" / "speech"
 
 
 @pytest.fixture(scope="session")
 def fsdd() -> Path:
-    """The folder of the Free Spoken Digit Dataset."""
-    if not FSDD.is_dir():
-        pytest.skip("the speech recordings are not here")
+    """A folder of 300 recordings of the Free Spoken Digit Dataset, named {digit}_{speaker}_{take}.wav."""
     return FSDD
 
 

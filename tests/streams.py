@@ -45,3 +45,18 @@ def one_at_a_time(value):
     with _lock:
         time.sleep(0.002)
     return value
+
+
+def read_repeatably(sampler):
+    """Fail unless an iterable of indices, made by `sampler()`, is read once an epoch, and the same way again."""
+    first = make(shuffle=False, sampler=sampler())
+    orders = [joined(list(first), "i") for _ in range(2)]
+    assert len(first) == -(-len(orders[0]) // 6)
+    again = make(shuffle=False, sampler=sampler())
+    again.set_epoch(1)
+    assert np.array_equal(joined(list(again), "i"), orders[1])
+    resumed = make(shuffle=False, sampler=sampler())
+    again.set_epoch(0)
+    take(again, 1)
+    resumed.load_state_dict(again.state_dict())
+    assert np.array_equal(joined(list(resumed), "i"), orders[0][6:])

@@ -6,8 +6,10 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from imports import modules
 
 ROOT = Path(__file__).resolve().parents[1]
+pytestmark = pytest.mark.slow
 
 # No main guard, a lambda, process workers: as a user would write it in a script.
 QUICKSTART = """
@@ -63,6 +65,9 @@ def test_the_wheel_holds_each_package_once_under_its_full_name(built):
         "commands/__init__.py",
     ):
         assert f"dataload/{name}" in names
+    # What the tests of layers look at is what is in the wheel.
+    found = {name.removesuffix(".py").removesuffix("/__init__").replace("/", ".") for name in names if ".py" in name}
+    assert found - {"dataload.py.typed"} == {name for name in modules() if name.split(".")[0] == "dataload"}
 
 
 @pytest.mark.timeout(600)

@@ -1,8 +1,6 @@
 """Ranks: one order cut into equal numbers of steps, every sample once, whoever resumes it with how many."""
 
 import json
-import subprocess
-import sys
 
 import conformance
 import numpy as np
@@ -121,28 +119,6 @@ def test_auto_is_one_of_one_where_nothing_says_otherwise():
 
 def test_auto_reads_the_environment():
     assert read_shard("auto", {"RANK": "2", "WORLD_SIZE": "4"}) == Shard(2, 4)
-
-
-DISTRIBUTED = """
-import sys, torch.distributed as dist
-from dataload import Loader
-rank, world, store = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
-dist.init_process_group("gloo", init_method=f"file://{store}", rank=rank, world_size=world)
-loader = Loader(range(10), shard="auto", batch_size=2, shuffle=True)
-print([i for batch in loader for i in batch.tolist()], loader)
-"""
-
-
-def test_auto_asks_the_process_group_of_torch(tmp_path):
-    command = [sys.executable, "-c", DISTRIBUTED]
-    runs = [
-        subprocess.Popen([*command, str(rank), "2", str(tmp_path / "store")], stdout=subprocess.PIPE, text=True)
-        for rank in range(2)
-    ]
-    outputs = [run.communicate(timeout=120)[0] for run in runs]
-    assert all("rank " + str(rank) + " of 2" in output for rank, output in enumerate(outputs))
-    seen = [i for output in outputs for i in json.loads(output[: output.index("]") + 1])]
-    assert sorted(seen) == list(range(10))
 
 
 @pytest.mark.parametrize("shard", [(2, 2), (-1, 2), (0, 0), (0,), (0.0, 2), "all", 3, (True, 2)])

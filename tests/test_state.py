@@ -8,7 +8,6 @@ from pathlib import Path
 import conformance
 import numpy as np
 import pytest
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from streams import epoch, joined, make, take
@@ -54,6 +53,7 @@ np.savez({out!r}, x=joined(batches, "x"), i=joined(batches, "i"))
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("worker", "num_workers"), [("thread", 0), ("thread", 2), ("process", 2)])
 def test_stopping_after_any_batch_and_resuming_in_a_new_process_gives_the_rest(worker, num_workers, tmp_path):
     whole = epoch(0) + epoch(1)
@@ -152,12 +152,9 @@ def test_an_order_that_cannot_be_repeated_is_found_out():
 
 
 def test_a_batch_sampler_resumes():
-    def make_sampler():
-        generator = torch.Generator().manual_seed(1)
-        return torch.utils.data.BatchSampler(torch.utils.data.RandomSampler(range(20), generator=generator), 6, False)
-
-    whole = list(make(batch_size=1, shuffle=False, batch_sampler=make_sampler()))
-    loader, other = (make(batch_size=1, shuffle=False, batch_sampler=make_sampler()) for _ in range(2))
+    batches = [[3, 1, 4], [15, 9], [2, 6, 5], [8]]
+    whole = list(make(batch_size=1, shuffle=False, batch_sampler=batches))
+    loader, other = (make(batch_size=1, shuffle=False, batch_sampler=batches) for _ in range(2))
     take(loader, 2)
     other.load_state_dict(loader.state_dict())
     assert conformance.equal(list(other), whole[2:])

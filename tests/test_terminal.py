@@ -2,7 +2,7 @@ import io
 
 import pytest
 
-from dataload.terminal import PlainTerminal, RichTerminal, open_terminal
+from dataload.terminal import PlainTerminal, open_terminal
 
 
 class Screen(io.StringIO):
@@ -48,19 +48,3 @@ def test_a_plain_bar_on_a_terminal_fills_up_and_is_replaced_by_the_outcome():
             advance()
     assert "\rreading [############............] 2/4" in stream.getvalue()
     assert "\rreading ... done in " in stream.getvalue()
-
-
-def test_rich_draws_for_a_terminal_and_plain_text_goes_anywhere_else():
-    assert isinstance(open_terminal(Screen()), RichTerminal)
-    assert isinstance(open_terminal(io.StringIO()), PlainTerminal)
-
-
-def test_rich_prints_every_cell_and_text_with_brackets_as_it_is():
-    stream = Screen()
-    terminal = open_terminal(stream)
-    terminal.table(("worker", "samples/s"), [("none", "5")])
-    terminal.line('pip install "dataload[bench]"')
-    with terminal.progress("reading", 1) as advance:
-        advance()
-    for text in ("worker", "samples/s", "none", 'pip install "dataload[bench]"', "reading", "1/1"):
-        assert text in stream.getvalue()

@@ -11,8 +11,9 @@ from dataload import FileSource, Loader
 from dataload.commands.bench import compare, write_figures
 from dataload.commands.plots import plot_batch, plot_throughput
 from dataload.commands.sweep import Row, Setting, make_settings, worker_counts
+from dataload.commands.task import Task, frame_statistics
 from dataload.commands.tones import NAMES, SAMPLE_RATE, SYMBOLS, label_of, make_tones
-from dataload.commands.training import Task, Trained, frame_statistics, train_all
+from dataload.commands.training import Trained, train_all
 from dataload.extras import installed, pip_line
 from dataload.machine import usable_cores
 from dataload.measuring import Table

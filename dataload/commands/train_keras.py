@@ -18,7 +18,7 @@ import keras
 import tensorflow as tf
 
 from dataload.adapters.tensorflow import to_dataset
-from dataload.commands.training import Task
+from dataload.commands.task import Task
 from dataload.terminal import Advance
 
 HIDDEN = 64

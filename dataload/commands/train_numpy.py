@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dataload.commands.training import Task, frame_mask
+from dataload.commands.task import Task, frame_mask
 from dataload.terminal import Advance
 
 if TYPE_CHECKING:

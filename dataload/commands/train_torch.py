@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from dataload.adapters.torch import to_dataloader
-from dataload.commands.training import Task
+from dataload.commands.task import Task
 from dataload.terminal import Advance
 
 HIDDEN = 64

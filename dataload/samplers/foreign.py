@@ -134,8 +134,8 @@ class ForeignSampler(Sampler):
         return digest(self._read(epoch))
 
     def fingerprint(self) -> str:
-        """Return the name of the iterable's class: the order has a digest of its own."""
-        return self._reader.name
+        """Return the same for all: the order has a digest of its own, and the iterable may be of another class."""
+        return "ForeignSampler"
 
     def __repr__(self) -> str:
         return f"{self._reader.name}()"
@@ -178,7 +178,7 @@ class ForeignBatchSampler(BatchSampler):
 
     def fingerprint(self) -> str:
         """Return the name of the iterable's class: the order has a digest of its own."""
-        return self._reader.name
+        return repr(self)
 
     def __repr__(self) -> str:
         return f"{self._reader.name}()"

@@ -30,7 +30,7 @@ np.savez(sys.argv[2], **{key.replace("/", ":"): value for key, value in results.
 
 @pytest.fixture(scope="module")
 def speech(fsdd):
-    return [DecodeAudio(8_000)(path) for path in sorted(fsdd.glob("*.wav"))[::250]]
+    return [DecodeAudio(8_000)(path) for path in sorted(fsdd.glob("*.wav"))[::25]]
 
 
 def test_saved_and_loaded_without_this_library_it_equals_the_chain_on_real_speech(speech, tmp_path):

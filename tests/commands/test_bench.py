@@ -1,9 +1,8 @@
 import json
 import os
-import subprocess
 
 import pytest
-from commands.runs import QUICK, command
+from commands.runs import QUICK, at_a_terminal
 
 from dataload.commands import main
 from dataload.commands.target import open_target
@@ -67,13 +66,6 @@ def test_json_holds_machine_versions_rows_and_advice(recordings, tmp_path, capsy
     assert str(path) in capsys.readouterr().out
 
 
-def test_plot_draws_a_picture_in_the_format_of_its_name(recordings, tmp_path):
-    for name, start in (("bench.png", b"\x89PNG"), ("bench.svg", b"<?xml")):
-        path = tmp_path / name
-        assert main(["bench", str(recordings), "--workers", "0,1", "--plot", str(path), *QUICK]) == 0
-        assert path.read_bytes().startswith(start)
-
-
 def test_a_folder_is_searched_with_the_folders_in_it_and_resampled(recordings):
     with open_target(str(recordings), batch_size=None, sample_rate=8_000) as loader:
         (batch,) = loader
@@ -86,29 +78,8 @@ def test_a_folder_is_searched_with_the_folders_in_it_and_resampled(recordings):
 
 
 @pytest.mark.skipif(os.name != "posix", reason="needs a pseudo-terminal")
-@pytest.mark.parametrize(("without", "drawn"), [([], "┃"), (["rich"], "########################")])
-def test_at_a_terminal_rich_draws_where_it_is_and_plain_text_does_where_it_is_not(recordings, tmp_path, without, drawn):
-    import pty
-
-    ours, theirs = pty.openpty()
-    process = subprocess.Popen(
-        command("bench", recordings, "--workers", "0,1", *QUICK, without=without),
-        cwd=tmp_path,
-        stdout=theirs,
-        stderr=subprocess.STDOUT,
-        env=os.environ | {"TERM": "xterm", "COLUMNS": "100"},
-    )
-    os.close(theirs)
-    shown = b""
-    try:
-        while piece := os.read(ours, 65536):
-            shown += piece
-    except OSError:  # how Linux reports that the other side is closed
-        pass
-    finally:
-        os.close(ours)
-    text = shown.decode()
-    assert process.wait(timeout=60) == 0, text
-    assert drawn in text
+def test_at_a_terminal_without_rich_plain_text_is_drawn(recordings, tmp_path):
+    text = at_a_terminal("bench", recordings, "--workers", "0,1", *QUICK, folder=tmp_path, without=["rich"])
+    assert "########################" in text
     assert "samples/s" in text
     assert "use num_workers=" in text

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
-SMALL = ["--limit", "300", "--epochs", "2"]
+SMALL = ["--epochs", "8"]
 
 
 def run(name, *arguments, folder, launch=(), **variables):
@@ -42,41 +42,41 @@ def test_a_torch_run_that_was_stopped_goes_on_to_the_same_number_of_steps(fsdd, 
     resumed = run("torch_training.py", fsdd, *SMALL, "--checkpoint", "part.pt", folder=tmp_path)
     assert stopped == "stopped after step 5\n"
     # 240 of the 300 recordings are for training, in batches of 32.
-    assert re.findall(r"steps: (\d+)", resumed) == ["16"] and accuracy(resumed) > 0.2
+    assert re.findall(r"steps: (\d+)", resumed) == ["64"] and accuracy(resumed) > 0.4
 
 
 def test_ranks_train_together_under_torchrun_and_resume_as_one(fsdd, tmp_path):
     launch = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node"]
-    small = ["ddp_training.py", fsdd, "--limit", "300"]
+    small = ["ddp_training.py", fsdd]
     two = run(*small, "--epochs", "1", folder=tmp_path, launch=[*launch, "2"])
     assert "epoch 0, rank 0: 120 samples" in two and "epoch 0, rank 1: 120 samples" in two
-    one = run(*small, "--epochs", "2", folder=tmp_path, launch=[*launch, "1"])
-    assert "epoch 0" not in one and "epoch 1, rank 0: 240 samples" in one and accuracy(one) > 0.1
+    one = run(*small, "--epochs", "8", folder=tmp_path, launch=[*launch, "1"])
+    assert "epoch 0" not in one and "epoch 1, rank 0: 240 samples" in one and accuracy(one) > 0.4
 
 
 def test_lightning_trains_and_resumes(fsdd, tmp_path):
-    first = run("lightning_training.py", fsdd, "--limit", "300", "--epochs", "1", folder=tmp_path)
+    first = run("lightning_training.py", fsdd, "--epochs", "1", folder=tmp_path)
     last = tmp_path / "lightning_run" / "last.ckpt"
     resumed = run("lightning_training.py", fsdd, *SMALL, "--resume", last, folder=tmp_path)
-    assert "steps: 8," in first and "steps: 16," in resumed and accuracy(resumed) > 0.2
+    assert "steps: 8," in first and "steps: 64," in resumed and accuracy(resumed) > 0.4
 
 
 @pytest.mark.parametrize("backend", ["tensorflow", "torch"])
 def test_keras_trains_on_a_backend(backend, fsdd, tmp_path):
     output = run("keras_training.py", fsdd, *SMALL, folder=tmp_path, KERAS_BACKEND=backend)
-    assert f"backend: {backend}, from epoch: 0," in output and accuracy(output) > 0.2
+    assert f"backend: {backend}, from epoch: 0," in output and accuracy(output) > 0.4
 
 
 def test_keras_on_jax_goes_on_where_it_was_stopped(fsdd, tmp_path):
-    run("keras_training.py", fsdd, "--limit", "300", "--epochs", "1", folder=tmp_path, KERAS_BACKEND="jax")
+    run("keras_training.py", fsdd, "--epochs", "1", folder=tmp_path, KERAS_BACKEND="jax")
     again = run("keras_training.py", fsdd, *SMALL, folder=tmp_path, KERAS_BACKEND="jax")
-    assert "backend: jax, from epoch: 1," in again and accuracy(again) > 0.2
+    assert "backend: jax, from epoch: 1," in again and accuracy(again) > 0.4
 
 
 def test_jax_trains_over_several_devices(fsdd, tmp_path):
     flags = "--xla_force_host_platform_device_count=2"
-    output = run("jax_training.py", fsdd, "--limit", "600", "--epochs", "4", folder=tmp_path, XLA_FLAGS=flags)
-    assert output.startswith("devices: 2,") and accuracy(output) > 0.2
+    output = run("jax_training.py", fsdd, "--epochs", "20", folder=tmp_path, XLA_FLAGS=flags)
+    assert output.startswith("devices: 2,") and accuracy(output) > 0.4
 
 
 def test_what_is_exported_says_the_same(fsdd, tmp_path):

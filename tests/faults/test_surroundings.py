@@ -55,19 +55,6 @@ if __name__ == "__main__":
     check(code, tmp_path)
 
 
-@pytest.mark.parametrize("worker", ["thread", "process"])
-def test_inside_the_worker_of_a_torch_dataloader(worker, tmp_path):
-    code = f"""
-from torch.utils.data import DataLoader, IterableDataset
-class Inner(IterableDataset):
-    def __iter__(self):
-        return iter(ids(make(worker={worker!r})))
-assert [int(i) for i in DataLoader(Inner(), batch_size=None, num_workers=1)] == expected
-print("good")
-"""
-    check(code, tmp_path)
-
-
 def test_inside_threads_several_at_once(tmp_path):
     code = """
 found = {}

@@ -6,7 +6,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from streams import take
-from torch.utils.data import DataLoader
 
 from dataload import BucketBatchSampler, Loader
 from dataload.errors import ConfigError
@@ -41,7 +40,8 @@ def padding(sampler, lengths):
 
 
 def test_speech_is_padded_by_less_than_a_twentieth(fsdd):
-    wavs = np.array([(path.stat().st_size - 44) // 2 for path in sorted(fsdd.glob("*.wav"))])
+    wavs = np.array((fsdd / "lengths.txt").read_text().split(), int)
+    assert len(wavs) == 3000
     assert padding(BucketBatchSampler(wavs, max_padded=64 * 4000), wavs) < 0.05
     assert padding(BucketBatchSampler(wavs, batch_size=32), wavs) < 0.05
     # Utterances from 1 to 16 seconds, most of them long, as in LibriSpeech.
@@ -76,15 +76,6 @@ def test_a_loader_shares_the_batches_out_and_resumes(world):
         rest = make(rank)
         rest.load_state_dict(first.state_dict())
         assert conformance.equal([*begun, *rest], whole[rank])
-
-
-def test_torch_takes_it_too():
-    sampler = BucketBatchSampler([5, 1, 4, 2, 3], batch_size=2)
-    loader = DataLoader(list(range(5)), batch_sampler=sampler)
-    assert sorted(i for batch in loader for i in batch.tolist()) == list(range(5))
-    sampler.set_epoch(1)
-    assert [batch.tolist() for batch in loader] == [batch.tolist() for batch in cut(sampler, 1)]
-    assert len(loader) == 3
 
 
 @pytest.mark.parametrize(

@@ -79,7 +79,7 @@ def test_a_random_segment_is_a_stretch_of_the_whole_file(files, suffix, subtype)
 
 
 def test_real_speech_is_cut_to_the_bit(speech_files):
-    for path in speech_files[::300]:
+    for path in speech_files[::30]:
         whole = soundfile.read(path, dtype="float32")[0]
         part = DecodeAudio(8_000, offset=0.05, duration=0.1)(path)
         np.testing.assert_array_equal(part, whole[400:1_200])

@@ -4,7 +4,6 @@ import gc
 
 import numpy as np
 import pytest
-import torch
 
 from dataload.memory import BatchAllocator, Recycler
 
@@ -29,7 +28,6 @@ def test_a_thousand_batches_one_after_the_other_share_one_block():
         lambda x: x[3:5, 2],
         lambda x: x.reshape(-1)[::7].T,
         lambda x: x.view(np.uint8)[1:],
-        lambda x: torch.from_numpy(x)[4:].view(-1),
         lambda x: memoryview(x)[1:],
         lambda x: np.broadcast_to(x[0], (5, 100)),
     ],

@@ -8,7 +8,6 @@ import conformance
 import numpy as np
 import psutil
 import pytest
-import torch
 
 from dataload import ArraySource, FileSource, Loader
 from dataload.pipeline import Pipeline
@@ -76,21 +75,6 @@ def test_batches_that_grow_get_larger_slots():
     with Loader(source, num_workers=1, worker="process") as loader:
         for i, batch in enumerate(loader):
             assert batch.shape == (1, 1 << i) and (batch == i).all()
-
-
-def test_a_torch_tensor_shares_the_memory_and_keeps_it():
-    with make() as loader:
-        iterator = iter(loader)
-        batch = next(iterator)
-        expected = batch["x"].copy()
-        tensor = torch.from_numpy(batch["x"])
-        assert tensor.data_ptr() == batch["x"].ctypes.data
-        assert any("dataload-" in line and within(line, tensor.data_ptr()) for line in maps())
-        del batch
-        for _batch in iterator:
-            pass
-        list(loader)
-        assert np.array_equal(tensor.numpy(), expected)
 
 
 def maps() -> list[str]:

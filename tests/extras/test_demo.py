@@ -8,8 +8,8 @@ from commands.runs import QUICK
 
 from dataload.commands import train_numpy
 from dataload.commands.demo import tone_loader
+from dataload.commands.task import Task, frame_statistics
 from dataload.commands.tones import NAMES, make_tones
-from dataload.commands.training import Task, frame_statistics
 
 OPTIONAL = ["rich", "matplotlib", "torch", "tensorflow", "keras"]
 
