@@ -1,3 +1,4 @@
 """The demo is run like the other commands."""
 
 from commands.runs import dataload, recordings  # noqa: F401
+from sound_fixtures import noise, speech, speech_files, without_libsndfile  # noqa: F401

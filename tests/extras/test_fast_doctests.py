@@ -2,8 +2,12 @@
 
 import doctest
 
+import pytest
+
 from dataload.audio import flac
+from dataload.transforms.spectral import mkl_kernels, numba_kernels
 
 
-def test_the_examples_of_flac_are_true():
-    assert doctest.testmod(flac).failed == 0
+@pytest.mark.parametrize("module", [flac, mkl_kernels, numba_kernels], ids=lambda module: module.__name__)
+def test_the_examples_are_true(module):
+    assert doctest.testmod(module).failed == 0

@@ -2,7 +2,6 @@
 
 import warnings
 
-import librosa
 import numpy as np
 import pytest
 
@@ -142,21 +141,6 @@ def test_the_shortest_clip_that_can_be_reflected_is_taken(kind):
 def test_frame_takes_one_axis():
     with pytest.raises(TransformError, match=r"shape \(2, 9\)"):
         frame(np.zeros((2, 9)), frame_length=3, hop_length=1)
-
-
-@pytest.mark.filterwarnings("ignore:Empty filters")
-def test_empty_mel_filters_are_named_once():
-    bank = librosa.filters.mel(sr=8_000, n_fft=200, n_mels=111, htk=True)
-    empty = [str(i) for i, row in enumerate(bank) if not row.any()]
-    with pytest.warns(UserWarning) as seen:
-        transform = LogMel(8_000, n_mels=111, mel_scale="htk")
-        LogMel(8_000, n_mels=111, mel_scale="htk")
-    [warning] = seen
-    assert len(empty) > 1
-    assert f"give zeros: {', '.join(empty)} ({len(empty)} of 111); use fewer n_mels" in str(warning.message)
-    assert warning.filename == __file__
-    features = transform(np.random.default_rng(0).standard_normal(800).astype(np.float32))
-    assert np.isfinite(features).all()
 
 
 @pytest.mark.parametrize("kind", [MelSpectrogram, LogMel, MFCC])

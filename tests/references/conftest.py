@@ -1,0 +1,3 @@
+"""The sounds that these tests share."""
+
+from sound_fixtures import noise, speech, speech_files, without_libsndfile  # noqa: F401
