@@ -11,8 +11,8 @@ import numpy as np
 
 from dataload.memory import Float32
 
-# Of these libsndfile makes the same floats to the bit.
-_BITS = (16, 24)
+# The rest libsndfile reads: 8 bits to other floats, 32 bits, which miniaudio gives up on.
+_BITS = (*range(4, 8), *range(9, 32))
 # More samples than this per byte of the file are left to the reader that takes its memory bit by bit.
 _PLAUSIBLE = 16
 

@@ -108,7 +108,7 @@ def test_only_the_stretch_of_a_long_noise_is_read(tmp_path, without_libsndfile, 
     soundfile.write(tmp_path / "hour.wav", np.tile(np.float32([0.1, -0.2]), 4_000_000), RATE, subtype="PCM_16")
     taken = []
     read = os.read
-    monkeypatch.setattr(os, "read", lambda fd, n: taken.append(n) or read(fd, n))
+    monkeypatch.setattr(os, "pread", lambda fd, n, at: taken.append(n) or read(fd, n, at))
     clip = np.ones(4_000, np.float32)
     noisy = AddNoise(0, source=[str(tmp_path / "hour.wav")], sample_rate=RATE)(clip, RNG(0))
     assert snr_of(clip, noisy) == pytest.approx(0, abs=0.01)

@@ -117,11 +117,14 @@ class RoomImpulse(WaveTransform):
         response = self.source.any_first_channel(rng)
         peak = int(np.argmax(np.abs(response)))
         power = mean_power("RoomImpulse", x)
-        mean_power("RoomImpulse", response)
+        if mean_power("RoomImpulse", response) == 0:
+            return x
         if x.ndim == 2:
             response = response[np.newaxis]
         wet = signal.oaconvolve(x, response, axes=-1)[..., peak : peak + x.shape[-1]]
         out: Float32 = reused_empty(x.shape, np.float32)
         out[...] = wet
         reached = mean_power("RoomImpulse", out)
-        return np.multiply(out, np.float32(math.sqrt(power / reached)), out=out) if reached > 0 else out
+        if reached == 0:
+            return x
+        return np.multiply(out, np.float32(math.sqrt(power / reached)), out=out)
