@@ -13,6 +13,7 @@ import numpy as np
 from dataload.transforms.checks import Float32, check_finite, one_of, store
 from dataload.transforms.scratch import scratch
 from dataload.transforms.spectral.features import Framed
+from dataload.transforms.spectral.frames import too_large
 from dataload.transforms.spectral.framing import Framing
 from dataload.transforms.spectral.kernels import kernels
 from dataload.transforms.spectral.logarithm import LOGS, log_factor, log_floor, take_log
@@ -77,6 +78,7 @@ class Energy(Framed):
             energies = frame_energies(waveform, self._framing())
             if not np.isfinite(energies).all():
                 check_finite("Energy", waveform)
+                raise too_large("Energy", [waveform])
             if self.log is not None:
                 take_log(energies, self.floor, log_factor(self.log, 2.0))
             found.append(energies[:, None])
