@@ -6,14 +6,15 @@ stretch depends on the file and on nothing else; those that were read last are k
 
 from __future__ import annotations
 
+import io
 import os
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
+from functools import partial
 from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
-import soundfile
 
 from dataload.memory import Float32
 
@@ -27,6 +28,17 @@ _LEAD_SECONDS = 1
 Choose = Callable[[int, int], tuple[int, int]]
 # A path, and when and how large the file was: one that was written anew is another one.
 Key = tuple[str, int, int]
+
+
+class Memory(io.BytesIO):
+    """Bytes as a file that does not mind where a damaged header sends the reader."""
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
+        """Move to a place; one before the start is the start."""
+        try:
+            return super().seek(offset, whence)
+        except ValueError:
+            return super().seek(0)
 
 
 class Input(NamedTuple):
@@ -59,14 +71,6 @@ class Input(NamedTuple):
         else:
             self.file.seek(0)
         return self.file
-
-
-class Stream(soundfile.SoundFile):  # type: ignore[misc]
-    """A file that is read on from where it stands."""
-
-    def seekable(self) -> bool:
-        """Say no: soundfile would seek after every read, which fails at the end of a streamed FLAC."""
-        return False
 
 
 class Kept:
@@ -116,29 +120,32 @@ def bounds(chosen: tuple[int, int], frames: int) -> tuple[int, int]:
     return first, min(first + chosen[1], frames)
 
 
-def read(source: Input, sound: Any, frames: int, first: int, stop: int) -> Float32:
+def read(source: Input, sound: Any, frames: int, first: int, stop: int, reopen: Callable[[], Any]) -> Float32:
     """Return the frames from `first` up to `stop`, (frames, channels), of a stream with `frames` in all.
 
-    What is left over at the end, less than a minute, belongs to the last block. `sound` is the stream, open.
+    What is left over at the end, less than a minute, belongs to the last block.
+
+    Args:
+        source: the stream.
+        sound: the same, open.
+        frames, first, stop: as said.
+        reopen: opens it once more, at its start.
     """
     length = SECONDS * sound.samplerate
     last = frames // length - 1
     parts = [np.empty((0, sound.channels), np.float32)]
     for number in range(min(first // length, last), min((stop - 1) // length, last) + 1):
         rows = frames - last * length if number == last else length
-
-        def make(number: int = number, rows: int = rows) -> Float32:
-            return _block(source, number, rows)
-
+        make = partial(_block, reopen, number, rows)
         block = make() if source.key is None else KEPT.get((source.key, number, rows), make)
         begin = number * length
         parts.append(block[max(0, first - begin) : max(0, stop - begin)])
     return np.concatenate(parts)
 
 
-def _block(source: Input, number: int, frames: int) -> Float32:
+def _block(reopen: Callable[[], Any], number: int, frames: int) -> Float32:
     """Return so many frames from the start of a block on."""
-    with Stream(source.begun(), closefd=False) as sound:
+    with reopen() as sound:
         lead = min(number, _LEAD_SECONDS) * sound.samplerate
         if number:
             sound.seek(number * SECONDS * sound.samplerate - lead)

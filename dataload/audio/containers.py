@@ -49,7 +49,9 @@ def read_claim(read_at: ReadAt, size: int, start: bytes) -> Claim | None:
     return read(read_at, size) if read else None
 
 
-def _claim(read_at: ReadAt, size: int, offset: int, claimed: int, total: int, frame: int) -> tuple[int | None, int, int]:
+def _claim(
+    read_at: ReadAt, size: int, offset: int, claimed: int, total: int, frame: int
+) -> tuple[int | None, int, int]:
     there = size - offset
     known = believed(claimed, there, offset, total, read_at, ">")
     return known, there if known is None else min(known, there), max(1, frame)
@@ -86,8 +88,8 @@ def _aiff(read_at: ReadAt, size: int) -> Claim | None:
     offset, claimed, place = found
     if size <= offset:
         return Claim(claimed, 0, max(1, frame), place, b"")
-    known = _claim(read_at, size, offset, claimed, total, frame)
-    return Claim(*known, place, struct.pack(">I", min(known[1] + 8, 0xFFFFFFFF)))
+    known, held, unit = _claim(read_at, size, offset, claimed, total, frame)
+    return Claim(known, held, unit, place, struct.pack(">I", min(held + 8, 0xFFFFFFFF)))
 
 
 def _au(read_at: ReadAt, size: int) -> Claim | None:
@@ -97,8 +99,10 @@ def _au(read_at: ReadAt, size: int) -> Claim | None:
     order = "<" if head[:4] in (b"dns.", b"ds.\0") else ">"
     offset, claimed, coding, _, channels = struct.unpack(order + "5I", head[4:])
     width = {1: 1, 2: 1, 3: 2, 4: 3, 5: 4, 6: 4, 7: 8, 27: 1}.get(coding, 0)
-    known = _claim(read_at, size, offset, claimed, 8, channels * width) if offset < size else (claimed, 0, 1)
-    return Claim(*known, 8, struct.pack(order + "I", min(known[1], 0xFFFFFFFF)))
+    if offset >= size:
+        return Claim(claimed, 0, max(1, channels * width), 8, b"")
+    known, held, unit = _claim(read_at, size, offset, claimed, 8, channels * width)
+    return Claim(known, held, unit, 8, struct.pack(order + "I", min(held, 0xFFFFFFFF)))
 
 
 def _caf(read_at: ReadAt, size: int) -> Claim | None:
@@ -113,8 +117,8 @@ def _caf(read_at: ReadAt, size: int) -> Claim | None:
             claimed = (length & (1 << 64) - 1) if length < 0 else max(0, length - 4)
             if size <= offset:
                 return Claim(claimed, 0, max(1, frame), position + 4, b"")
-            known = _claim(read_at, size, offset, claimed, 8, frame)
-            return Claim(*known, position + 4, struct.pack(">q", known[1] + 4))
+            known, held, unit = _claim(read_at, size, offset, claimed, 8, frame)
+            return Claim(known, held, unit, position + 4, struct.pack(">q", held + 4))
         if length < 0:
             return None
         position += 12 + length
@@ -131,8 +135,10 @@ def _w64(read_at: ReadAt, size: int) -> Claim | None:
             # The size counts the 24 bytes in front of the samples.
             offset, there = position + 24, size - position - 24
             claimed = length if length > 1 << 62 else max(0, length - 24)
-            known = _claim(read_at, size, offset, claimed, 8, frame) if there else (claimed, 0, max(1, frame))
-            return Claim(*known, position + 16, struct.pack("<Q", known[1] + 24))
+            if not there:
+                return Claim(claimed, 0, max(1, frame), position + 16, b"")
+            known, held, unit = _claim(read_at, size, offset, claimed, 8, frame)
+            return Claim(known, held, unit, position + 16, struct.pack("<Q", held + 24))
         if length < 24:
             return None
         position += (length + 7) // 8 * 8

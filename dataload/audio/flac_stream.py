@@ -109,7 +109,7 @@ def read_block(data: bytes, at: int) -> Block | None:
         return None
     lead = head[4]
     more = 0 if lead < 0x80 else 7 - (lead ^ 0xFF).bit_length()
-    if more == 0 and lead >= 0x80 or more > 6:
+    if (more == 0 and lead >= 0x80) or more > 6:
         return None
     number = lead if more == 0 else lead & (0x3F >> more)
     for byte in head[5 : 5 + more]:
@@ -224,12 +224,15 @@ def split(name: str, data: bytes) -> list[bytes]:
     Raises:
         DecodeError: a block has another sample rate or other channels than the stream that it stands in.
     """
-    starts = [match.start() for match in _STREAM.finditer(data)]
+    starts = [match.start() for match in _STREAM.finditer(data, 4) if len(data) - match.start() >= _HEAD]
+    starts.insert(0, 0)
     pieces = []
     for start, stop in zip(starts, [*starts[1:], len(data)], strict=True):
         piece = data[start:stop]
         info = read_info(piece)
-        assert info is not None
+        if info is None:
+            pieces.append(piece)
+            continue
         if (held := _count(name, piece, info)) > info.total > 0 or (len(starts) > 1 and info.total == 0):
             piece = claiming(piece, held)
         pieces.append(piece)

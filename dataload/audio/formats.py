@@ -79,7 +79,9 @@ def of_start(start: bytes) -> str | None:
     if start[:4] == b"NIST" and (b"shorten" in start or b"shortpack" in start):
         return "NIST SPHERE packed with Shorten"
     if start[:4] == b"caff":
-        return f"{start[28:32].decode('latin-1').strip()} in CAF" if start[28:32] in (b"aac ", b"alac", b"opus") else None
+        return (
+            f"{start[28:32].decode('latin-1').strip()} in CAF" if start[28:32] in (b"aac ", b"alac", b"opus") else None
+        )
     return None
 
 

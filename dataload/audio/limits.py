@@ -36,13 +36,12 @@ class Limits(NamedTuple):
             )
         if 4 * frames * channels > self.max_bytes:
             raise DecodeError(
-                f"{name}: takes {4 * frames * channels} bytes of memory ({frames} frames of {channels} channels), above "
-                f"max_bytes={self.max_bytes}: raise it, read a part of the file, or leave it out"
+                f"{name}: takes {4 * frames * channels} bytes of memory ({frames} frames of {channels} channels), "
+                f"above max_bytes={self.max_bytes}: raise it, read a part of the file, or leave it out"
             )
 
-
     def check_complete(self, name: str, claimed: int | None, held: int, frame_bytes: int) -> None:
-        """Raise DecodeError where a header claims more bytes of samples than there are, or count the file if it is kept.
+        """Raise DecodeError where a header claims more bytes of samples than there are, or count a file that is kept.
 
         Args:
             name: of the file.
@@ -57,11 +56,13 @@ class Limits(NamedTuple):
         if there >= wanted:
             return
         if self.keep:
-            count_truncated()
+            if there:
+                count_truncated()
             return
         raise DecodeError(
-            f"{name}: is cut off: its header claims {wanted} frames but the file holds {there}, {wanted - there} frames "
-            'are missing: fetch it again, leave it out, or take what is there with truncated="keep"'
+            f"{name}: is cut off: its header claims {wanted} frames but the file holds {there}, "
+            f"{wanted - there} frames are missing: fetch it again, leave it out, or take what is there with "
+            'truncated="keep"'
         )
 
 

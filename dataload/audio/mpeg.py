@@ -7,13 +7,13 @@ second file, a stream of another rate) it does not look at.
 
 from __future__ import annotations
 
-import io
 import os
 import re
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, NamedTuple
 
+from dataload.audio.blocks import Memory
 from dataload.audio.flac_stream import check_same
 
 ReadAt = Callable[[int, int], bytes]
@@ -172,7 +172,7 @@ def _next_frame(data: bytes, at: int) -> int:
     return -1
 
 
-class Longer(io.BytesIO):
+class Longer(Memory):
     """The bytes of a stream without a table, in a file that says it is longer than it is.
 
     libsndfile reads no further than the length that libmpg123 estimates from that of the file and the first frame.
@@ -199,7 +199,7 @@ class Longer(io.BytesIO):
         return size
 
 
-def split(name: str, data: bytes) -> list[tuple[io.BytesIO, int | None]]:
+def split(name: str, data: bytes) -> list[tuple[Memory, int | None]]:
     """Return the streams of a file, and how many samples each has where it has no table that says so.
 
     Raises:
@@ -211,11 +211,11 @@ def split(name: str, data: bytes) -> list[tuple[io.BytesIO, int | None]]:
     return [_opened(data[stream.start : stream.stop], stream) for stream in found]
 
 
-def _opened(data: bytes, stream: Stream) -> tuple[io.BytesIO, int | None]:
+def _opened(data: bytes, stream: Stream) -> tuple[Memory, int | None]:
     first = stream.first
     table = data[first.table : first.table + 12]
     if table[:4] in (b"Xing", b"Info") and table[7] & 1 and int.from_bytes(table[8:12], "big") >= stream.frames:
-        return io.BytesIO(data), None
+        return Memory(data), None
     if table[:4] in (b"Xing", b"Info", b"VBRI"):
         data = data[first.length :]
     return Longer(data, stream.frames, read_frame(data[:4]) or first), stream.frames * first.samples

@@ -180,9 +180,7 @@ def _reader(descriptor: int, head: bytes) -> ReadAt:
     return read_at
 
 
-def _decode(
-    name: str, descriptor: int | None, read_at: ReadAt, size: int, *, limits: Limits
-) -> tuple[Float32, int]:
+def _decode(name: str, descriptor: int | None, read_at: ReadAt, size: int, *, limits: Limits) -> tuple[Float32, int]:
     """Return (samples, channels) and the rate of a file, by the first reader that is sure of it."""
     header = _plain_header(name, read_at, size, limits)
     if header is not None:
@@ -251,9 +249,7 @@ def _fast_flac() -> FlacReader | None:
     return module.read if module else None
 
 
-def _plain_header(
-    name: str, read_at: ReadAt, size: int, limits: Limits, settled: bool = True
-) -> WavHeader | None:
+def _plain_header(name: str, read_at: ReadAt, size: int, limits: Limits, settled: bool = True) -> WavHeader | None:
     """Return the header of a WAV whose samples are plain numbers, having checked that all of them are there."""
     if size == 0:
         raise DecodeError(f"{name}: is empty (0 bytes): fetch or record it again, or leave it out")

@@ -9,13 +9,14 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import numpy as np
 import soundfile
 
 from dataload.audio import blocks, formats, ogg
-from dataload.audio.blocks import Choose, Input, Stream, bounds
+from dataload.audio.blocks import Choose, Input, bounds
 from dataload.audio.limits import UNLIMITED, Limits, count_truncated
 from dataload.errors import DecodeError
 from dataload.memory import Float32, reused_empty
@@ -36,7 +37,14 @@ _DRIFTING = ("OPUS", "VORBIS", "MPEG_LAYER_I", "MPEG_LAYER_II", "MPEG_LAYER_III"
 # libsndfile knows these by the name of the file alone.
 _BY_NAME = (".vox", ".gsm", ".al", ".ul", ".snd", ".au", ".mpc", ".sds")
 
-def read(source: Input, limits: Limits = Limits()) -> tuple[Float32, int]:
+
+class _Stream(soundfile.SoundFile):  # type: ignore[misc]
+    def seekable(self) -> bool:
+        """Say no: soundfile would seek after every read, which fails at the end of a streamed FLAC."""
+        return False
+
+
+def read(source: Input, limits: Limits) -> tuple[Float32, int]:
     """Decode a whole file.
 
     Returns:
@@ -49,7 +57,7 @@ def read(source: Input, limits: Limits = Limits()) -> tuple[Float32, int]:
         return in_wav_order(source, sound, _whole(source, sound, limits)), sound.samplerate
 
 
-def read_part(source: Input, choose: Choose, limits: Limits = Limits()) -> tuple[Float32, int]:
+def read_part(source: Input, choose: Choose, limits: Limits) -> tuple[Float32, int]:
     """Decode a stretch of a file.
 
     It equals the same stretch of the whole file decoded, and only it is read, where libsndfile seeks exactly. Where
@@ -75,7 +83,8 @@ def read_part(source: Input, choose: Choose, limits: Limits = Limits()) -> tuple
         if sound.subtype in _DRIFTING and 2 * blocks.SECONDS * rate <= frames < _UNKNOWN:
             first, stop = bounds(choose(frames, rate), frames)
             limits.check(source.name, stop - first, sound.channels)
-            return in_wav_order(source, sound, blocks.read(source, sound, frames, first, stop)), rate
+            reopen = partial(_reopened, source)
+            return in_wav_order(source, sound, blocks.read(source, sound, frames, first, stop, reopen)), rate
         if sound.subtype not in _SEEKABLE or source.slices or not 0 < frames < _UNKNOWN:
             whole = _whole(source, sound, limits)
             first, stop = bounds(choose(len(whole), rate), len(whole))
@@ -105,6 +114,10 @@ def in_wav_order(source: Input, sound: Any, samples: Float32) -> Float32:
     return samples[:, order]
 
 
+def _reopened(source: Input) -> Any:
+    return _Stream(source.begun(), closefd=False)
+
+
 def _frames(source: Input, sound: Any) -> int:
     frames: int = sound.frames if source.frames is None else source.frames
     return frames
@@ -115,12 +128,12 @@ def _open(source: Input) -> Iterator[Any]:
     name = source.name
     try:
         try:
-            sound = Stream(source.begun(), closefd=False)
+            sound = _Stream(source.begun(), closefd=False)
         except soundfile.SoundFileError:
             if not isinstance(source.file, int) or not name.lower().endswith((*_BY_NAME, ".raw")):
                 raise
             try:
-                sound = Stream(os.fsencode(name))
+                sound = _Stream(os.fsencode(name))
             except TypeError:  # of a name that ends in .raw soundfile asks for rate and format
                 raise DecodeError(
                     f"{name}: has no header that says rate and format: convert it to WAV or FLAC"
@@ -163,22 +176,22 @@ def _read(source: Input, sound: Any, frames: int, limits: Limits) -> Float32:
     dtype = np.int32 if source.integers else np.float32
     if not limits.keep and 0 <= frames * channels <= max(_BLOCK, _PLAUSIBLE * source.size):
         return _scaled(sound.read(out=reused_empty((frames, channels), dtype)))
-    blocks: list[Any] = []
+    parts: list[Any] = [np.empty((0, channels), dtype)]
     rows = max(1, (_SMALL_BLOCK if limits.keep else _BLOCK) // channels)
     held = 0
-    while frames > 0 and (not blocks or len(blocks[-1]) == rows):
+    while frames > 0 and (len(parts) == 1 or len(parts[-1]) == rows):
         out = np.empty((min(rows, frames), channels), dtype)
         try:
-            blocks.append(sound.read(out=out))
+            parts.append(sound.read(out=out))
         except soundfile.SoundFileError:
             if not limits.keep:
                 raise
             # What came before the end, or before the damage, is in the array already.
-            blocks.append(out[: max(0, sound.tell() - held)])
-        held += len(blocks[-1])
+            parts.append(out[: max(0, sound.tell() - held)])
+        held += len(parts[-1])
         limits.check(source.name, held, channels)
         frames -= rows
-    return _scaled(np.concatenate(blocks))
+    return _scaled(np.concatenate(parts))
 
 
 def _scaled(samples: Any) -> Float32:

@@ -6,14 +6,13 @@ the file as that takes: nothing is left unread in silence. Imported with the fir
 
 from __future__ import annotations
 
-import io
 import os
 from typing import Any
 
 import numpy as np
 
 from dataload.audio import containers, flac_stream, mpeg, ogg, sndfile
-from dataload.audio.blocks import Choose, Input, Key, bounds
+from dataload.audio.blocks import Choose, Input, Key, Memory, bounds
 from dataload.audio.limits import Limits
 from dataload.audio.wav import ReadAt, WavHeader, read_header
 from dataload.errors import DecodeError
@@ -99,7 +98,7 @@ def length(name: str, descriptor: int | None, read_at: ReadAt, size: int, limits
         if held is not None and held < info.total:
             raise DecodeError(f"{name}: is cut off: its header claims {info.total} frames but about {held} are there")
     lengths = [sndfile.length(source) for source in sources]
-    for frames, rate in lengths[1:]:
+    for _, rate in lengths[1:]:
         flac_stream.check_same(name, lengths[0][1], rate, 1, 1)
     return sum(frames for frames, _ in lengths), lengths[0][1]
 
@@ -144,11 +143,11 @@ def inputs(name: str, descriptor: int | None, read_at: ReadAt, size: int, limits
 def _as_it_is(
     name: str, descriptor: int | None, read_at: ReadAt, size: int, start: bytes, key: Key | None = None
 ) -> Input:
-    return Input(name, io.BytesIO(read_at(0, size)) if descriptor is None else descriptor, size, start, key=key)
+    return Input(name, Memory(read_at(0, size)) if descriptor is None else descriptor, size, start, key=key)
 
 
 def _of_bytes(name: str, data: bytes, **more: Any) -> Input:
-    return Input(name, io.BytesIO(data), len(data), data[:_START], **more)
+    return Input(name, Memory(data), len(data), data[:_START], **more)
 
 
 def _patched(name: str, data: bytes, place: int, value: bytes) -> Input:
@@ -220,8 +219,8 @@ def _flac_streams(name: str, data: bytes) -> list[Input]:
     found = []
     for part in flac_stream.split(name, data):
         info = flac_stream.read_info(part)
-        assert info is not None
-        if info.bits in _OTHER_BITS:
+        other = info is not None and info.bits in _OTHER_BITS
+        if info is not None and other:
             part = flac_stream.claiming(part, info.total, bits=24)
-        found.append(_of_bytes(name, part, integers=info.bits in _OTHER_BITS, slices=True))
+        found.append(_of_bytes(name, part, integers=other, slices=True))
     return found

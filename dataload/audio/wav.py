@@ -19,7 +19,10 @@ _UNKNOWN = 0xFFFFFFFF
 # What often stands behind the samples.
 _COMMON = (b"LIST", b"id3 ", b"ID3 ", b"bext", b"fact", b"cue ", b"smpl", b"iXML", b"PEAK", b"JUNK", b"_PMX", b"afsp")
 # 0x7FFFF000 is what SoX writes to a pipe.
-_NEVER_FILLED = (0x7FFFF000, *(size for bits in (32, 64) for size in ((1 << bits - 1) - 1, 1 << bits - 1, (1 << bits) - 1)))
+_NEVER_FILLED = (
+    0x7FFFF000,
+    *(size for bits in (32, 64) for size in ((1 << bits - 1) - 1, 1 << bits - 1, (1 << bits) - 1)),
+)
 # What follows the tag in the subformat of WAVE_FORMAT_EXTENSIBLE; with another tail the tag means something else.
 _TAIL = bytes.fromhex("000000001000800000aa00389b71")
 # The samples are read from this many bytes before their start, where there always is a header: their address stays
@@ -179,7 +182,7 @@ def by_container(header: WavHeader) -> WavHeader:
     width, rest = divmod(header.frame_bytes, max(1, header.channels))
     if header.tag != _PCM or rest or not header.bits <= 8 * width or (_PCM, 8 * width) not in _PLAIN or width == 1:
         return header
-    low = header.bits if (header.bits + 7) // 8 < width else 0
+    low = header.bits if (header.bits + 7) // 8 < width and width in (2, 4) else 0
     return header._replace(bits=8 * width, used=low)
 
 
@@ -192,7 +195,7 @@ def _extended(body: bytes, order: str, bits: int) -> int:
 
 
 def settle(header: WavHeader, read_at: ReadAt) -> WavHeader:
-    """Return the header with `used` at 0 unless the samples of the file have their bits below, and all of the same size.
+    """Return the header with `used` at 0 unless the samples of the file have their bits below.
 
     They do where every sample, the whole file over, leaves its upper bits to the sign or to zeros. The same is true of
     samples that are so quiet that they never come above the lower bits, which nothing tells apart from these.

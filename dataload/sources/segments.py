@@ -32,8 +32,8 @@ class SegmentSource:
     Window k of a file begins at k·hop seconds. There are as many as it takes to reach the end of the file, so the last
     one, and the only one of a file that is shorter than a window, may be shorter than the rest; with `drop_last` those
     are left out. The order is that of the files, and of time within a file. Making the source reads the header of every
-    file, and its end (of an MP3 without a length in it, and of Ogg: the whole file), but decodes no sound unless nothing
-    else tells how much there is.
+    file, and its end (of an MP3 without a length in it, and of Ogg: the whole file), but decodes no sound unless
+    nothing else tells how much there is.
 
     Args:
         files: any source whose samples are paths, or have one in `field`: a list of paths, a `FileSource`, a

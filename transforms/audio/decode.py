@@ -102,9 +102,7 @@ class DecodeAudio(Printed):
                 raise TransformError(
                     f"{self!r} got {file}, which says itself where to read: leave out offset, duration"
                 )
-            samples, rate, name = read_part(
-                file.path, _stretch(file.path, file.offset, file.duration), self._limits
-            )
+            samples, rate, name = read_part(file.path, _stretch(file.path, file.offset, file.duration), self._limits)
         elif self.offset or self.duration is not None:
             name = os.fspath(file) if isinstance(file, str | os.PathLike) else "the file"
             samples, rate, name = read_part(file, _stretch(name, self.offset, self.duration), self._limits)

@@ -20,7 +20,6 @@ from dataload.transforms.scratch import scratch
 from dataload.transforms.spectral.framing import Complex64, Framing
 from dataload.transforms.spectral.kernels import kernels
 
-
 # Half of what float32 can hold is room enough for rounding.
 _MAX_POWER = 1e38
 
