@@ -12,10 +12,10 @@ import struct
 from collections.abc import Callable
 from typing import NamedTuple
 
-from dataload.audio.wav import ReadAt, believed
+from dataload.audio.wav import NEVER_FILLED, ReadAt, believed
 
 _W64_TAIL = bytes.fromhex("f3acd3118cd100c04f8edb8a")
-_NIST_FIELD = re.compile(rb"^(\w+) -i (\d+)", re.MULTILINE)
+_NIST_FIELD = re.compile(rb"^(\w+) -(?:i|s\d+) (\d+)", re.MULTILINE)
 _NIST_NAMES = (b"sample_count", b"channel_count", b"sample_n_bytes")
 
 
@@ -79,7 +79,7 @@ def _aiff(read_at: ReadAt, size: int) -> Claim | None:
         elif name == b"SSND":
             offset = position + 16
             # The size counts eight bytes in front of the samples.
-            found = (offset, max(0, length - 8), position + 4)
+            found = (offset, length if length in NEVER_FILLED else max(0, length - 8), position + 4)
             if believed(found[1], size - offset, offset, total, read_at, ">") != found[1] or frame:
                 break
         position += 8 + length + length % 2

@@ -50,7 +50,8 @@ class StreamInfo(NamedTuple):
         channels: samples in a frame.
         bits: of one sample.
         total: samples of each channel; 0 where the writer did not know.
-        block: samples of each channel in a block, where all but the last have as many; 0 where they vary.
+        block: samples of each channel in the longest block.
+        even: whether all blocks but the last are as long.
         smallest, largest: bytes of a block; 0 is not known.
     """
 
@@ -59,6 +60,7 @@ class StreamInfo(NamedTuple):
     bits: int
     total: int
     block: int
+    even: bool
     smallest: int
     largest: int
 
@@ -96,7 +98,8 @@ def read_info(head: bytes) -> StreamInfo | None:
         (packed >> 41 & 7) + 1,
         (packed >> 36 & 31) + 1,
         packed & (1 << 36) - 1,
-        high if low == high else 0,
+        high,
+        low == high,
         int.from_bytes(head[12:15], "big"),
         int.from_bytes(head[15:18], "big"),
     )
@@ -191,7 +194,7 @@ def another_stream(data: bytes, info: StreamInfo) -> bool:
 
 def crowded(info: StreamInfo, read_at: ReadAt, size: int) -> bool:
     """Tell whether a file is longer than its blocks can be, so that more must stand in it."""
-    if not (info.block and info.largest and info.total):
+    if not (info.even and info.block and info.largest and info.total):
         return False
     most = (info.total // info.block + 1) * info.largest
     if size <= most:
@@ -215,11 +218,13 @@ def is_whole(name: str, info: StreamInfo, read_at: ReadAt, size: int, in_memory:
     held = reached(name, info, read_at, size)
     if (info.total and held is not None and held != info.total) or crowded(info, read_at, size):
         return False
-    return not (in_memory or size <= _IN_MEMORY) or not another_stream(read_at(0, size), info)
+    if size > _IN_MEMORY and not in_memory and info.total:
+        return True
+    return not another_stream(read_at(0, size), info)
 
 
 def split(name: str, data: bytes) -> list[bytes]:
-    """Return the streams of a file, each claiming as many samples as its blocks hold.
+    """Return the streams of a file, each with as many samples, and blocks as long, in its STREAMINFO as it has.
 
     Raises:
         DecodeError: a block has another sample rate or other channels than the stream that it stands in.
@@ -230,11 +235,15 @@ def split(name: str, data: bytes) -> list[bytes]:
     for start, stop in zip(starts, [*starts[1:], len(data)], strict=True):
         piece = data[start:stop]
         info = read_info(piece)
-        if info is None:
-            pieces.append(piece)
-            continue
-        if (held := _count(name, piece, info)) > info.total > 0 or (len(starts) > 1 and info.total == 0):
-            piece = claiming(piece, held)
+        if info is not None:
+            blocks = _blocks(name, piece, info)
+            held = sum(block.samples for block in blocks)
+            if held > info.total and (info.total or len(starts) > 1):
+                piece = claiming(piece, held)
+            sizes = {block.samples for block in blocks[:-1] if block.first is None}
+            if sizes and not (info.even and sizes == {info.block}):
+                # libFLAC takes the numbers of blocks for places, and puts silence where some seem to be missing.
+                piece = piece[:8] + min(sizes).to_bytes(2, "big") + max(sizes).to_bytes(2, "big") + piece[12:]
         pieces.append(piece)
     return pieces
 
@@ -247,16 +256,17 @@ def claiming(data: bytes, total: int, bits: int | None = None) -> bytes:
     return data[:18] + packed.to_bytes(8, "big") + data[26:]
 
 
-def _count(name: str, data: bytes, info: StreamInfo) -> int:
-    """Return how many samples of each channel the blocks of a stream hold."""
-    total = number = first = 0
+def _blocks(name: str, data: bytes, info: StreamInfo) -> list[Block]:
+    """Return the headers of all blocks of a stream."""
+    found = []
+    number = first = 0
     for match in _SYNC.finditer(data, _HEAD):
         block = read_block(data, match.start())
         # What looks like a block but does not go on from the one before lies inside of one.
         if block is None or (block.number not in (0, number) if block.first is None else block.first not in (0, first)):
             continue
         check_same(name, info.rate, block.rate or info.rate, info.channels, block.channels)
-        total += block.samples
+        found.append(block)
         number = block.number + 1
         first = (block.first or 0) + block.samples
-    return total
+    return found

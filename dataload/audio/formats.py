@@ -41,32 +41,28 @@ _STARTS = (
     (rb"#!SILK_V3|\x02#!SILK_V3", "SILK"),
 )
 _FORMATS = [(re.compile(pattern, re.DOTALL), name) for pattern, name in _STARTS]
-_IN_OGG = {b"Speex   ": "Speex in Ogg", b"\x80theora": "Theora video in Ogg", b"\x7fFLAC": "FLAC in Ogg"}
+_IN_OGG = {b"Speex   ": "Speex in Ogg", b"\x80theora": "Theora video in Ogg"}
+# By the tag in the header.
 _IN_WAV = {
-    0x0031: "GSM 6.10",
-    0x0050: "MPEG layer 1 or 2",
-    0x0055: "MP3",
+    0x0092: "AC-3",
     0x00FF: "AAC",
     0x0160: "Windows Media",
     0x0161: "Windows Media",
     0x0162: "Windows Media",
-    0x0163: "Windows Media lossless",
-    0x0092: "AC-3",
+    0x0163: "Windows Media",
     0x0180: "AAC",
     0x0270: "ATRAC3",
-    0x1600: "AAC (ADTS)",
-    0x1602: "AAC (LATM)",
+    0x1600: "AAC",
+    0x1602: "AAC",
     0x1610: "AAC",
     0x2000: "AC-3",
     0x2001: "DTS",
     0x566F: "Vorbis",
     0x706D: "AAC",
-    0xF1AC: "FLAC",
     0x7A21: "AMR",
-    0x0002: "Microsoft ADPCM",
-    0x0011: "IMA ADPCM",
+    0xA106: "AAC",
+    0xF1AC: "FLAC",
 }
-_MPEG_AUDIO = (0x50, 0x55)
 
 
 def of_start(start: bytes) -> str | None:
@@ -74,20 +70,28 @@ def of_start(start: bytes) -> str | None:
     for pattern, name in _FORMATS:
         if pattern.match(start):
             return name
-    if start[:4] == b"OggS":
+    magic = start[:4]
+    if magic == b"OggS":
         return next((name for mark, name in _IN_OGG.items() if mark in start[:64]), None)
-    if start[:4] == b"NIST" and (b"shorten" in start or b"shortpack" in start):
-        return "NIST SPHERE packed with Shorten"
-    if start[:4] == b"caff":
+    if magic == b"NIST":
+        return "NIST SPHERE packed with Shorten" if b"short" in start else None
+    if magic == b"caff" and start[28:32] in (b"aac ", b"alac", b"opus"):
+        return f"{start[28:32].decode().strip().upper()} in CAF"
+    if magic == b"fLaC":
         return (
-            f"{start[28:32].decode('latin-1').strip()} in CAF" if start[28:32] in (b"aac ", b"alac", b"opus") else None
+            f"FLAC of {_flac_bits(start)} bits, read with dataload[fast] installed,"
+            if _flac_bits(start) not in (8, 12, 16, 20, 24, 32)
+            else None
         )
+    at = start.find(b"fmt ")
+    if magic in (b"RIFF", b"RF64") and at > 0:
+        kind = _IN_WAV.get(int.from_bytes(start[at + 8 : at + 10], "little"))
+        return f"{kind} in WAV" if kind else None
     return None
 
 
-def of_wav(tag: int) -> str:
-    """Return the name of the kind of samples that a tag in a WAV header stands for."""
-    return f"{_IN_WAV.get(tag, f'samples of kind 0x{tag:04x}')} in WAV"
+def _flac_bits(start: bytes) -> int:
+    return (int.from_bytes(start[18:26], "big") >> 36 & 31) + 1
 
 
 def how_to_convert(name: str) -> str:

@@ -40,6 +40,26 @@ def _page_end(data: bytes, at: int) -> int:
     return at + _PAGE_HEAD + head[26] + sum(data[at + _PAGE_HEAD : at + _PAGE_HEAD + head[26]])
 
 
+def holds_flac(start: bytes) -> bool:
+    """Tell whether the first packet of a file begins a stream of FLAC."""
+    return start[_PAGE_HEAD + 1 : _PAGE_HEAD + 6] == b"\x7fFLAC"
+
+
+def flac_inside(data: bytes) -> bytes:
+    """Return the FLAC file that an Ogg stream holds: its packets, without the nine bytes that Ogg puts before them."""
+    serial = data[14:18]
+    parts = []
+    at = 0
+    while at >= 0:
+        end = _page_end(data, at)
+        if data[at + 14 : at + 18] == serial:
+            parts.append(data[at + _PAGE_HEAD + data[at + 26] : end])
+        at = data.find(_PAGE, end)
+        if at + _PAGE_HEAD > len(data):
+            break
+    return b"".join(parts)[9:]
+
+
 def has_vorbis_order(first_page: bytes) -> bool:
     """Tell whether the channels of a stream stand in Vorbis' order, as those of Opus may or may not."""
     at = first_page.find(b"OpusHead", _PAGE_HEAD)

@@ -19,7 +19,7 @@ _UNKNOWN = 0xFFFFFFFF
 # What often stands behind the samples.
 _COMMON = (b"LIST", b"id3 ", b"ID3 ", b"bext", b"fact", b"cue ", b"smpl", b"iXML", b"PEAK", b"JUNK", b"_PMX", b"afsp")
 # 0x7FFFF000 is what SoX writes to a pipe.
-_NEVER_FILLED = (
+NEVER_FILLED = (
     0x7FFFF000,
     *(size for bits in (32, 64) for size in ((1 << bits - 1) - 1, 1 << bits - 1, (1 << bits) - 1)),
 )
@@ -141,7 +141,7 @@ def believed(claimed: int, there: int, position: int, total: int, read_at: ReadA
     if claimed == _UNKNOWN and (claimed > there or there - claimed < 1 << 31):
         return None
     if claimed > there:
-        placeholder = claimed in _NEVER_FILLED or (_is_near_placeholder(claimed) and _is_near_placeholder(total - 8))
+        placeholder = claimed in NEVER_FILLED or (_is_near_placeholder(claimed) and _is_near_placeholder(total - 8))
         return None if placeholder or (total == 8 and _is_near_placeholder(claimed)) else claimed
     if claimed == 0:
         return 0 if there == 0 or chunks_follow(read_at, position, size, order) else None
@@ -158,7 +158,7 @@ def believed(claimed: int, there: int, position: int, total: int, read_at: ReadA
 
 def _is_near_placeholder(size: int) -> bool:
     """Tell whether a size is a placeholder with the length of some header added or taken off."""
-    return any(abs(size - other) <= 1 << 12 for other in _NEVER_FILLED)
+    return any(abs(size - other) <= 1 << 12 for other in NEVER_FILLED)
 
 
 def chunks_follow(read_at: ReadAt, position: int, size: int, order: str) -> bool:
