@@ -23,11 +23,14 @@ _HEAD = 42
 _FRAME_HEAD = 16
 # libFLAC reads no further ahead than this.
 READ_AHEAD = 1 << 14
-# As much as the first read of a file takes.
-_IN_MEMORY = 1 << 16
+_TOTAL = (1 << 36) - 1
 _RATES = (0, 88_200, 176_400, 192_000, 8_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000, 96_000)
 _BITS = (0, 8, 12, 0, 16, 20, 24, 32)
 _BLOCKS = (0, 192, 576, 1152, 2304, 4608, 0, 0, *(256 << k for k in range(8)))
+
+
+# By channels less one: two may be stored as one and a difference.
+_ASSIGNMENTS = ((0,), (1, 8, 9, 10), *((channels - 1,) for channels in range(3, 9)))
 
 
 def _crc8_table() -> bytes:
@@ -97,7 +100,7 @@ def read_info(head: bytes) -> StreamInfo | None:
         packed >> 44,
         (packed >> 41 & 7) + 1,
         (packed >> 36 & 31) + 1,
-        packed & (1 << 36) - 1,
+        packed & _TOTAL,
         high,
         low == high,
         int.from_bytes(head[12:15], "big"),
@@ -183,13 +186,44 @@ def check_same(name: str, rate: int, other_rate: int, channels: int, other_chann
             )
 
 
-def another_stream(data: bytes, info: StreamInfo) -> bool:
-    """Tell whether a second stream stands behind the first, in a file of which `info` claims the right length.
+def agrees(head: bytes, tail: bytes) -> bool:
+    """Tell whether the last block ends where STREAMINFO says: False also where that takes a closer look.
 
-    Only where it can stand is looked at: behind as many blocks as there are, of the smallest size.
+    The quick way to what `reached` finds out, for nearly all files: blocks of one size, with numbers.
+
+    Args:
+        head: the first 42 bytes of a stream that begins with STREAMINFO.
+        tail: the end of the file.
     """
-    blocks = info.total // info.block if info.block else 0
-    return data.rfind(MARK, min(_HEAD + blocks * info.smallest, max(0, len(data) - READ_AHEAD)) or 4) > 0
+    at = tail.rfind(b"\xff\xf8")
+    if at < 0 or len(tail) - at < _FRAME_HEAD:
+        return False
+    code, lead = tail[at + 2], tail[at + 4]
+    if lead < 0x80:
+        number, place = lead, at + 5
+    elif lead < 0xE0:
+        number, place = (lead & 0x1F) << 6 | tail[at + 5] & 0x3F, at + 6
+    elif lead < 0xF0:
+        number, place = (lead & 0xF) << 12 | (tail[at + 5] & 0x3F) << 6 | tail[at + 6] & 0x3F, at + 7
+    else:
+        return False
+    size = code >> 4
+    samples = tail[place] + 1 if size == 6 else (tail[place] << 8 | tail[place + 1]) + 1 if size == 7 else _BLOCKS[size]
+    packed = int.from_bytes(head[18:26], "big")
+    rate = code & 15
+    return (
+        number * (head[10] << 8 | head[11]) + samples == packed & _TOTAL
+        and (rate == 0 or (rate < 12 and _RATES[rate] == packed >> 44))
+        and tail[at + 3] >> 4 in _ASSIGNMENTS[packed >> 41 & 7]
+    )
+
+
+def repeats(head: bytes, data: bytes, begin: int = 0) -> bool:
+    """Tell whether a second stream with as many samples of the same kind may stand in some data.
+
+    That one has another number of samples shows in the last block.
+    """
+    return data.rfind(head[18:26], begin) >= 0
 
 
 def crowded(info: StreamInfo, read_at: ReadAt, size: int) -> bool:
@@ -207,20 +241,44 @@ def crowded(info: StreamInfo, read_at: ReadAt, size: int) -> bool:
     return size - begin > most + READ_AHEAD
 
 
-def is_whole(name: str, info: StreamInfo, read_at: ReadAt, size: int, in_memory: bool) -> bool:
-    """Tell whether a file seems to be the one stream that its STREAMINFO speaks of.
+def is_whole(name: str, head: bytes, data: bytes, ends: bool = True) -> bool:
+    """Tell whether a file in memory is the one stream that its STREAMINFO speaks of.
 
-    Of a file that is in memory, or of which all fits into the first read, that is certain.
+    Args:
+        name: of the file.
+        head: its first 42 bytes, which hold STREAMINFO.
+        data: all of it.
+        ends: whether to look for another stream of as many samples too; False is for who finds that out by reading.
 
     Raises:
-        DecodeError: its sample rate changes.
+        DecodeError: its sample rate, or its number of channels, changes.
     """
-    held = reached(name, info, read_at, size)
-    if (info.total and held is not None and held != info.total) or crowded(info, read_at, size):
+    if agrees(head, data):
+        return not (ends and repeats(head, data, _HEAD))
+    info = read_info(head)
+    if info is None or data.rfind(MARK, 4) > 0:
         return False
-    if size > _IN_MEMORY and not in_memory and info.total:
+    held = reached(name, info, lambda offset, n: data[offset : offset + n], len(data))
+    return info.total in (0, held) or held is None
+
+
+def may_be_whole(name: str, head: bytes, read_at: ReadAt, size: int) -> bool:
+    """Tell whether a long file seems to be the one stream that its STREAMINFO speaks of, by its two ends.
+
+    Raises:
+        DecodeError: its sample rate, or its number of channels, changes.
+    """
+    info = read_info(head)
+    if info is None:
         return True
-    return not another_stream(read_at(0, size), info)
+    if crowded(info, read_at, size):
+        return False
+    if agrees(head, read_at(size - READ_AHEAD, READ_AHEAD)):
+        return True
+    held = reached(name, info, read_at, size)
+    if info.total == 0:  # where nothing says how much is to come, the next stream looks like damage
+        return read_at(0, size).rfind(MARK, 4) < 0
+    return held is None or held == info.total
 
 
 def split(name: str, data: bytes) -> list[bytes]:

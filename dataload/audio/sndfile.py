@@ -97,13 +97,13 @@ def read_part(source: Input, choose: Choose, limits: Limits) -> tuple[Float32, i
         return samples, rate
 
 
-def length(source: Input) -> tuple[int, int]:
-    """Return how many frames there are, and the sample rate in Hz: decoded to count them where nothing says so."""
+def length(source: Input) -> tuple[int, int, int]:
+    """Return the number of frames, the rate in Hz and the channels; decoded where nothing says how much there is."""
     with _open(source) as sound:
         frames = _frames(source, sound)
         if not 0 <= frames < _UNKNOWN:
             frames = len(_whole(source, sound, UNLIMITED))
-        return frames, sound.samplerate
+        return frames, sound.samplerate, sound.channels
 
 
 def in_wav_order(source: Input, sound: Any, samples: Float32) -> Float32:

@@ -19,6 +19,8 @@ from dataload.errors import DecodeError
 from dataload.memory import Float32
 
 _START = 1_024
+# As much as the first read of a file takes.
+_IN_MEMORY = 1 << 16
 _MPEG_IN_WAV = (0x50, 0x55)
 # Depths that frames of FLAC name by themselves, so that libsndfile reads them if STREAMINFO names one that it knows.
 _OTHER_BITS = (12, 20, 32)
@@ -45,18 +47,18 @@ def read(name: str, descriptor: int | None, read_at: ReadAt, size: int, limits: 
         DecodeError: not audio, damaged, cut off, without samples, above a limit, or of a rate that changes.
     """
     sources = inputs(name, descriptor, read_at, size, limits)
-    if len(sources) > 1 or descriptor is None or sources[0].start[:4] != flac_stream.MARK or sources[0].slices:
+    source = sources[0]
+    if source.start[:4] != flac_stream.MARK or source.slices or size <= _IN_MEMORY or descriptor is None:
         return _joined(name, sources, limits)
     try:
-        found = sndfile.read(sources[0], limits)
+        found = sndfile.read(source, limits)
     except DecodeError:
-        # Where STREAMINFO claims no length libFLAC stumbles over the start of the next stream.
         if len(sources := _flac_streams(name, read_at(0, size))) < 2:
             raise
         return _joined(name, sources, limits)
     # Having decoded all that is claimed libFLAC stands at the end of the file, or just before it.
-    if os.lseek(descriptor, 0, os.SEEK_CUR) < size or flac_stream.MARK in read_at(
-        max(4, size - 2 * flac_stream.READ_AHEAD), 2 * flac_stream.READ_AHEAD
+    if os.lseek(descriptor, 0, os.SEEK_CUR) < size or flac_stream.repeats(
+        source.start, read_at(size - flac_stream.READ_AHEAD, flac_stream.READ_AHEAD)
     ):
         sources = _flac_streams(name, read_at(0, size))
         if len(sources) > 1:
@@ -105,9 +107,10 @@ def length(name: str, descriptor: int | None, read_at: ReadAt, size: int, limits
         if held is not None and info.total == 0:
             return held, info.rate
     lengths = [sndfile.length(source) for source in sources]
-    for _, rate in lengths[1:]:
-        flac_stream.check_same(name, lengths[0][1], rate, 1, 1)
-    return sum(frames for frames, _ in lengths), lengths[0][1]
+    _, rate, channels = lengths[0]
+    for _, other, others in lengths[1:]:
+        flac_stream.check_same(name, rate, other, channels, others)
+    return sum(frames for frames, _, _ in lengths), rate
 
 
 def _joined(name: str, sources: list[Input], limits: Limits) -> tuple[Float32, int]:
@@ -220,9 +223,11 @@ def _flac(name: str, descriptor: int | None, read_at: ReadAt, size: int, start: 
         return [_as_it_is(name, descriptor, read_at, size, start)]
     if info.bits not in _KNOWN_BITS:
         return _flac_streams(name, read_at(0, size))
-    if flac_stream.is_whole(name, info, read_at, size, descriptor is None):
-        return [_as_it_is(name, descriptor, read_at, size, start)]
-    return _flac_streams(name, read_at(0, size))
+    if descriptor is None or size <= _IN_MEMORY:
+        whole = flac_stream.is_whole(name, start, read_at(0, size))
+    else:
+        whole = flac_stream.may_be_whole(name, start, read_at, size)
+    return [_as_it_is(name, descriptor, read_at, size, start)] if whole else _flac_streams(name, read_at(0, size))
 
 
 def _flac_streams(name: str, data: bytes) -> list[Input]:

@@ -121,9 +121,8 @@ def test_files_of_unlike_rates_or_channels_one_behind_the_other_are_an_error(tmp
             path.write_bytes(encoded(kind, noise(9_000)) + other)
             with pytest.raises(DecodeError, match=what):
                 DecodeAudio(RATE)(path)
-            if kind != "OGG" or "rate" in what:
-                with pytest.raises(DecodeError, match=what):
-                    SegmentSource([str(path)], 0.1)
+            with pytest.raises(DecodeError, match=what):
+                SegmentSource([str(path)], 0.1)
 
 
 @pytest.mark.parametrize("lengths", [(9_000, 9_000), (30_000, 9_000), (100_000, 100_000, 5_000)])
