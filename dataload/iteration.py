@@ -134,6 +134,7 @@ class EpochIterator:
         self._next += 1
         self._tally.batch = self._next
         self._tally.work_seconds += result.seconds
+        self._tally.truncated += result.truncated
         if result.bad:
             self._tally.bad(result.bad, self._options.max_errors)
         return self._sizes.pop(result.number) - sum(bad.replaced_by is None for bad in result.bad)

@@ -38,6 +38,7 @@ class LoaderStats:
         died: workers that have ended by themselves since the workers were started.
         num_errors: samples that could not be made, and were skipped or replaced (see on_error).
         errors: the first 10 000 of these.
+        truncated: audio files that were cut off, of which the rest was kept (`DecodeAudio(..., truncated="keep")`).
     """
 
     worker: str
@@ -55,6 +56,7 @@ class LoaderStats:
     died: int = 0
     num_errors: int = 0
     errors: tuple[BadSample, ...] = ()
+    truncated: int = 0
 
 
 @dataclass
@@ -71,6 +73,7 @@ class Tally:
     first_batch_seconds: float = 0.0
     num_errors: int = 0
     errors: list[BadSample] = field(default_factory=list)
+    truncated: int = 0
 
     def delivered(self, samples: int, waited: float) -> None:
         """Count one batch."""
@@ -120,4 +123,5 @@ class Tally:
             died=workers.died,
             num_errors=self.num_errors,
             errors=tuple(self.errors),
+            truncated=self.truncated,
         )

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import glob
 import hashlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from dataload.errors import ConfigError, SourceNotFound, annotate
+from dataload.sources.walk import as_patterns, matching_files
 
 
 class FileSource:
@@ -22,19 +22,31 @@ class FileSource:
 
     Args:
         root: a folder.
-        pattern: which files, relative to the root: "*.wav", "**/*.flac" (any depth). Hidden files are left out.
+        pattern: which files, relative to the root: "*.wav", "**/*.flac" (any depth), "**/*.{wav,flac}", or several in a
+            list. Hidden files are left out, and so is what is no regular file. A folder is visited once and a file
+            listed once, whichever patterns and symbolic links lead to it; hard links are files of their own.
+        ignore_case: whether "*.wav" finds "A.WAV" too.
         **fields: what a sample consists of: each name is given a function of the file's `pathlib.Path`, such as
             `audio=str, label=lambda path: path.parent.name`. Without fields a sample is the path as str.
 
     Raises:
         SourceNotFound: the folder does not exist, or nothing in it matches.
-        ConfigError: the root is a file, or a field is not a function.
+        ConfigError: the root is a file, a pattern is no text, or a field is not a function.
 
     >>> FileSource("recordings", "*.wav", audio=str)[0]  # doctest: +SKIP
     {'audio': 'recordings/0_george_0.wav'}
     """
 
-    def __init__(self, root: str | os.PathLike[str], pattern: str = "**/*", **fields: Callable[[Path], Any]) -> None:
+    def __init__(
+        self,
+        root: str | os.PathLike[str],
+        pattern: str | Sequence[str] = "**/*",
+        *,
+        ignore_case: bool = False,
+        **fields: Callable[[Path], Any],
+    ) -> None:
+        if not isinstance(ignore_case, bool):
+            raise ConfigError(f"ignore_case={ignore_case!r} must be True or False: give a field another name")
         for name, function in fields.items():
             if not callable(function):
                 raise ConfigError(
@@ -47,11 +59,7 @@ class FileSource:
             raise SourceNotFound(f"there is no folder {str(self._root)!r} (looked from {str(Path.cwd())!r})")
         if not self._root.is_dir():
             raise ConfigError(f"{str(self._root)!r} is a file: give its folder as root and its name as pattern")
-        names = sorted(
-            os.fsencode(name)
-            for name in glob.iglob(pattern, root_dir=self._root, recursive=True)
-            if (self._root / name).is_file()
-        )
+        names = sorted(map(os.fsencode, matching_files(str(self._root), as_patterns(pattern), ignore_case)))
         if not names:
             raise SourceNotFound(f"no file in {str(self._root)!r} matches {pattern!r}: {_contents(self._root)}")
         # An array, because those are shared by all worker processes instead of being copied to each.

@@ -1,7 +1,7 @@
 """Windows of long recordings as a source: one sample per window, none of them decoded here.
 
 Apart from `files` because it stands on any source of paths, and multiplies its samples. What it gives for the sound is
-a `Segment`, a path with a place in it; `DecodeAudio` reads that stretch of the file and no more.
+a `Segment`, a path with a place in it; `DecodeAudio` reads that segment of the file and no more.
 """
 
 from __future__ import annotations
@@ -14,7 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dataload.audio.segment import Segment, read_length
+from dataload.audio.limits import Limits, take_truncated
+from dataload.audio.reader import read_length
+from dataload.audio.segment import Segment
 from dataload.errors import ConfigError, SourceError
 from dataload.samples import Field, field_names, get_field, replace_field
 from dataload.sources.base import check_source, describe, fetch, fingerprint
@@ -30,7 +32,8 @@ class SegmentSource:
     Window k of a file begins at k·hop seconds. There are as many as it takes to reach the end of the file, so the last
     one, and the only one of a file that is shorter than a window, may be shorter than the rest; with `drop_last` those
     are left out. The order is that of the files, and of time within a file. Making the source reads the header of every
-    file (of an MP3 without a length in it: the whole file), never the sound.
+    file, and its end (of an MP3 without a length in it, and of Ogg: the whole file), but decodes no sound unless
+    nothing else tells how much there is.
 
     Args:
         files: any source whose samples are paths, or have one in `field`: a list of paths, a `FileSource`, a
@@ -40,12 +43,14 @@ class SegmentSource:
         field: where the path stands in a sample; None where the sample is the path. That field becomes the `Segment`;
             the others stay as they are.
         drop_last: whether windows with less than `window` seconds are left out.
+        truncated: as in `DecodeAudio`: what becomes of a file whose header claims more than is there. "error" raises
+            now, "keep" gives the windows of what is there.
 
     Raises:
         ConfigError: `files` is no source, a length is not above 0, or no window is left.
         FieldError: a sample has no such field.
         SourceNotFound: there is no such file.
-        DecodeError: a file is no audio, or does not say how long it is.
+        DecodeError: a file is empty, no audio, no regular file, cut off, or of a sample rate that changes.
 
     >>> SegmentSource(FileSource("talks", "*.flac", audio=str), 10.0, hop=5.0, field="audio")[1]  # doctest: +SKIP
     {'audio': Segment(path='talks/a.flac', offset=5.0, duration=10.0)}
@@ -59,14 +64,20 @@ class SegmentSource:
         hop: float | None = None,
         field: Field | None = None,
         drop_last: bool = False,
+        truncated: str = "error",
     ) -> None:
         check_source(files)
+        if truncated not in ("error", "keep"):
+            raise ConfigError(f'truncated={truncated!r} must be "error" or "keep"')
         self._files = files
         self._window = _seconds("window", window)
         self._hop = self._window if hop is None else _seconds("hop", hop)
         self._field = field
         self._drop_last = drop_last
-        lengths = [read_length(path) for path in self._paths()]
+        limits = Limits(keep=truncated == "keep")
+        lengths = [read_length(path, limits) for path in self._paths()]
+        # Making a list of files is no reading of them.
+        take_truncated()
         self._frames = np.array([frames for frames, _ in lengths], np.int64)
         self._rates = np.array([rate for _, rate in lengths], np.int64)
         self._ends = np.cumsum(self._counts())

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
+from dataload.audio.limits import take_truncated
 from dataload.errors import WorkerError, WorkerTimeout, annotate
 from dataload.keyed import KeyedPipeline
 from dataload.memory import Allocator
@@ -52,6 +53,7 @@ class Result:
         error: the exception that ended the task, with notes that say where it happened.
         seconds: spent in the pipeline.
         bad: samples that could not be made and were skipped or replaced.
+        truncated: audio files that were cut off, of which the rest was kept.
     """
 
     number: int
@@ -59,6 +61,7 @@ class Result:
     error: BaseException | None = None
     seconds: float = 0.0
     bad: tuple[BadSample, ...] = ()
+    truncated: int = 0
 
 
 @dataclass(frozen=True)
@@ -156,13 +159,15 @@ class TaskRunner:
             working_on: told the index of each sample of a task that is made one by one.
         """
         start = time.perf_counter()
+        take_truncated()
         try:
             batch, bad = self._make(task, alloc, working_on)
         except BaseException as error:
             # SystemExit and its like too: a thread that ended of them would leave the loader waiting for ever.
             annotate(error, f"in batch {task.number} of epoch {task.epoch}, {worker}")
             return Result(task.number, error=error, seconds=time.perf_counter() - start)
-        return Result(task.number, batch, seconds=time.perf_counter() - start, bad=tuple(bad))
+        seconds = time.perf_counter() - start
+        return Result(task.number, batch, seconds=seconds, bad=tuple(bad), truncated=take_truncated())
 
     def _make(self, task: Task, alloc: Allocator, working_on: Callable[[int], None]) -> tuple[Any, list[BadSample]]:
         salvage = task.salvage

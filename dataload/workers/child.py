@@ -88,7 +88,8 @@ class _Desk:
             body, _ = messages.write_body(messages.Body(None, failures.pack(error)))
             manifest, descriptors = self.slots.finish(alloc, [])
         with self._sending:
-            wire.send(self.sock, messages.write_header(messages.Made(task.number, result.seconds, manifest)), body)
+            made = messages.Made(task.number, result.seconds, result.truncated, manifest)
+            wire.send(self.sock, messages.write_header(made), body)
             wire.send_descriptors(self.sock, descriptors)
         for descriptor in descriptors:
             os.close(descriptor)

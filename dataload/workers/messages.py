@@ -46,6 +46,7 @@ class Made(NamedTuple):
 
     number: int
     seconds: float
+    truncated: int
     manifest: Manifest
 
 
@@ -103,7 +104,11 @@ def read_order(data: memoryview) -> Order:
 def write_header(message: Message) -> bytes:
     """Return the header of a message as it travels."""
     kind = _KINDS.index(type(message))
-    fields = (message.number, message.seconds, *message.manifest) if isinstance(message, Made) else tuple(message)
+    fields = (
+        (message.number, message.seconds, message.truncated, *message.manifest)
+        if isinstance(message, Made)
+        else tuple(message)
+    )
     return pickle.dumps((kind, *fields))
 
 
@@ -111,8 +116,8 @@ def read_header(data: memoryview) -> Message:
     """Return the message that a header was written for."""
     kind, *fields = pickle.loads(data)
     if kind == 0:
-        number, seconds, *manifest = fields
-        return Made(number, seconds, Manifest(*manifest))
+        number, seconds, truncated, *manifest = fields
+        return Made(number, seconds, truncated, Manifest(*manifest))
     message: Message = _KINDS[kind](*fields)
     return message
 

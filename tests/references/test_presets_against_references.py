@@ -203,6 +203,27 @@ class TestKaldi:
             LogMel.preset("kaldi", sample_rate=rate, **({} if snip_edges else WITHOUT_SNIPPING))(x)
 
 
+def offsets(rate):
+    """Sounds far from zero beside their size: what is lost in rounding the offset is lost of them."""
+    faint = 1e-3 * np.random.default_rng(rate).standard_normal(rate)
+    made = {f"faint noise at {offset}": faint + offset for offset in (0.01, -0.03)}
+    made["faint noise on a slow ramp"] = faint + np.linspace(-0.9, 0.9, rate)
+    made["slow ramp"] = np.linspace(-0.5, 0.5, 2 * rate)
+    return {name: x.astype(np.float32) for name, x in made.items()}
+
+
+@pytest.mark.parametrize("switch", ["0", "1"], ids=["plain", "fast"])
+@pytest.mark.parametrize("rate", RATES)
+def test_kaldi_keeps_its_precision_far_from_zero(rate, switch, monkeypatch):
+    knf = pytest.importorskip("kaldi_native_fbank")
+    monkeypatch.setenv("DATALOAD_FAST", switch)
+    transform = LogMel.preset("kaldi", sample_rate=rate, n_mels=80)
+    for name, x in offsets(rate).items():
+        options = kaldi_options("Fbank", rate)
+        options.mel_opts.num_bins = 80
+        assert in_nats(transform(x), from_kaldi(knf.OnlineFbank(options), rate, x)) < 1e-3, name
+
+
 def tf_magnitudes(x, length=1024, hop=256, pad_end=False):
     tf = pytest.importorskip("tensorflow")
     return tf.abs(tf.signal.stft(x, length, hop, pad_end=pad_end))

@@ -166,7 +166,7 @@ def test_samples_that_are_no_files_are_refused(talks):
     with pytest.raises(SourceNotFound, match=r"nowhere\.wav: no such file"):
         SegmentSource([str(talks / "nowhere.wav")], 1.0)
     (talks / "d.wav").write_text("this is a letter")
-    with pytest.raises(DecodeError, match=r"d\.wav: cannot be read as audio"):
+    with pytest.raises(DecodeError, match=r"d\.wav: cannot be decoded.*begins with b'this is a le"):
         SegmentSource(FileSource(talks, "*.*"), 1.0)
     with pytest.raises(IndexError, match="index 9 is outside"):
         SegmentSource([Path(talks / "a.wav")], 1.0)[9]

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dataload import ArraySource, FileSource, Segment, SegmentSource
-from dataload.errors import ConfigError, SourceNotFound, TransformError
+from dataload.errors import ConfigError, DecodeError, SourceNotFound, TransformError
 from dataload.transforms import AddNoise, RoomImpulse
 
 RNG = np.random.default_rng
@@ -108,7 +108,7 @@ def test_only_the_stretch_of_a_long_noise_is_read(tmp_path, without_libsndfile, 
     soundfile.write(tmp_path / "hour.wav", np.tile(np.float32([0.1, -0.2]), 4_000_000), RATE, subtype="PCM_16")
     taken = []
     read = os.read
-    monkeypatch.setattr(os, "read", lambda fd, n: taken.append(n) or read(fd, n))
+    monkeypatch.setattr(os, "pread", lambda fd, n, at: taken.append(n) or read(fd, n, at))
     clip = np.ones(4_000, np.float32)
     noisy = AddNoise(0, source=[str(tmp_path / "hour.wav")], sample_rate=RATE)(clip, RNG(0))
     assert snr_of(clip, noisy) == pytest.approx(0, abs=0.01)
@@ -135,6 +135,35 @@ def test_a_room_keeps_length_and_power_and_equals_direct_convolution(n, taps, se
     expected *= np.sqrt(np.mean(clip**2) / np.mean(expected**2))
     np.testing.assert_allclose(out, expected, atol=1e-4 * np.abs(expected).max())
     assert np.mean(np.square(out, dtype=np.float64)) == pytest.approx(np.mean(clip**2), rel=1e-3)
+
+
+@pytest.mark.parametrize("level", [0.0, 1e-30])
+@pytest.mark.parametrize("shape", [(800,), (2, 800)])
+def test_a_silent_recording_leaves_the_clip_as_it_is(tmp_path, level, shape):
+    clip = RNG(0).uniform(-1, 1, 1_000).astype(np.float32)
+    silent = np.full(shape, level, np.float32)
+    soundfile.write(tmp_path / "room.wav", silent.T, RATE, subtype="FLOAT")
+    for source in ([silent], [str(tmp_path / "room.wav")], [(tmp_path / "room.wav").read_bytes()]):
+        np.testing.assert_array_equal(RoomImpulse(source, RATE)(clip, RNG(0)), clip)
+        np.testing.assert_array_equal(AddNoise(10, source=source, sample_rate=RATE)(clip, RNG(0)), clip)
+
+
+def test_a_response_whose_sound_comes_after_the_clip_leaves_it_as_it_is():
+    clip = np.zeros(1_000, np.float32)
+    clip[-1] = 1
+    response = np.zeros(50, np.float32)
+    response[[10, 20]] = [1e-25, 1e-26]
+    np.testing.assert_array_equal(RoomImpulse([response], RATE)(clip, RNG(0)), clip)
+
+
+def test_an_empty_recording_is_an_error_that_says_so(tmp_path):
+    clip = np.ones(1_000, np.float32)
+    soundfile.write(tmp_path / "room.wav", np.zeros(0), RATE)
+    for source in ([np.zeros(0, np.float32)], [str(tmp_path / "room.wav")]):
+        with pytest.raises((TransformError, DecodeError), match=r"with samples|room\.wav: holds no samples"):
+            RoomImpulse(source, RATE)(clip, RNG(0))
+        with pytest.raises((TransformError, DecodeError), match=r"with samples|room\.wav: holds no samples"):
+            AddNoise(source=source, sample_rate=RATE)(clip, RNG(0))
 
 
 def test_responses_are_read_at_the_rate_of_the_waveform_and_their_first_channel_is_taken(tmp_path):

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dataload import Segment
-from dataload.audio import sndfile
+from dataload.audio import blocks
 from dataload.chain import Spec
 from dataload.errors import ChainError, ConfigError, DecodeError, SourceNotFound, TransformError
 from dataload.transforms import DecodeAudio, RandomSegment
@@ -168,7 +168,7 @@ def test_long_files_without_exact_seeks_are_read_in_blocks_that_are_always_the_s
         np.testing.assert_allclose(part, expected, atol=2e-2 if subtype == "OPUS" else 1e-6)
     np.testing.assert_array_equal(parts[0], whole[: 10 * RATE])
     # In another order, with nothing kept from before, and from bytes.
-    sndfile._kept_block.cache_clear()
+    blocks.KEPT.clear()
     for (offset, duration), part in [*zip(stretches, parts, strict=True)][::-1]:
         np.testing.assert_array_equal(DecodeAudio(RATE, offset=offset, duration=duration)(path), part)
         np.testing.assert_array_equal(DecodeAudio(RATE, offset=offset, duration=duration)(path.read_bytes()), part)
@@ -176,10 +176,10 @@ def test_long_files_without_exact_seeks_are_read_in_blocks_that_are_always_the_s
 
 def test_windows_of_a_long_file_decode_each_block_once(long_files):
     path = str(long_files / "MPEG_LAYER_III")
-    sndfile._kept_block.cache_clear()
+    blocks.KEPT.clear()
     for offset in range(0, 206, 2):
         DecodeAudio(RATE)(Segment(path, offset, 4))
-    assert sndfile._kept_block.cache_info().misses == 3
+    assert blocks.KEPT.misses == 3
 
 
 def test_a_file_written_anew_is_read_anew(tmp_path, long_files):

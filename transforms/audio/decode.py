@@ -8,9 +8,11 @@ from __future__ import annotations
 import math
 import os
 from dataclasses import KW_ONLY, dataclass
+from functools import cached_property
 
 import numpy as np
 
+from dataload.audio.limits import MAX_BYTES, MAX_FRAMES, Limits
 from dataload.audio.reader import AudioFile, Choose, read_audio, read_part
 from dataload.audio.segment import Segment
 from dataload.chain import RandomTransform, Spec
@@ -21,6 +23,7 @@ from dataload.transforms.checks import Float32, Printed, finite_float, one_of, p
 
 # A damaged rate would otherwise ask for any amount of memory in resampling.
 _RATIO = 1000
+_LIMITS = Limits()
 
 
 @register
@@ -28,15 +31,17 @@ _RATIO = 1000
 class DecodeAudio(Printed):
     """Read an audio file, whatever its format, as a waveform at one sample rate.
 
-    WAV, FLAC, OGG (Vorbis, Opus), MP3, AIFF and whatever else libsndfile reads. A FLAC or WAV file that was
-    cut off is an error. In OGG and MP3 the header does not say for certain how long the clip is: of those,
-    what is there is taken. (An MP3 of variable bit rate without the usual Xing header is read as far as libsndfile
-    estimates it to go, which may be too short: convert such files.)
+    WAV, FLAC, OGG (Vorbis, Opus), MP3, AIFF and whatever else libsndfile reads; of other formats (AAC, AMR, ...) the
+    error says which it is. A FLAC, WAV, AIFF, AU, CAF or W64 file that was cut off is an error; one whose header was
+    never filled in (written to a pipe, or by a recorder that lost power) is read to its end. In OGG and MP3 the header
+    does not say for certain how long the clip is: of those, what is there is taken. Several streams one behind the
+    other are one clip. Several channels come in the order of WAV, whatever the format: left, right, centre, low
+    frequencies, rear left and right, side left and right.
 
-    With an offset or a duration, and of a `Segment`, only that stretch is read, equal to the bit to the same stretch of
+    With an offset or a duration, and of a `Segment`, only that segment is read, equal to the bit to the same segment of
     the whole file decoded: of WAV and FLAC nothing else is touched. In Opus, Vorbis and MP3 seeks are not exact: below
     two minutes they are decoded whole and cut; of longer ones blocks of a minute are decoded, which never differ from
-    one read to the next, and from the whole file decoded by rounding, in Opus by about 0.01. A stretch is resampled by
+    one read to the next, and from the whole file decoded by rounding, in Opus by about 0.01. A segment is resampled by
     itself: its first and last 20 ms differ from those of the whole file resampled and cut.
 
     Args:
@@ -44,17 +49,21 @@ class DecodeAudio(Printed):
         mono: True gives the mean of the channels, False keeps them.
         offset: where to begin, in seconds.
         duration: how much to read, in seconds; None is up to the end. Where less is there the output is shorter.
+        truncated: what becomes of a file that was cut off: "error" raises, "keep" gives what is there.
+        max_frames: samples of each channel that one file may hold. What is above is an error before it takes memory.
+        max_bytes: of memory that the samples of one file may take, before and after resampling.
 
     Returns:
         (when called on a path, the bytes of a file, a binary file object, which is read to its end, or a `Segment`) a
         float32 waveform, ±1 being full scale: (samples,) when mono, otherwise (channels, samples).
 
     Raises:
-        ConfigError: sample_rate is no positive integer, offset is below 0, or duration not above.
+        ConfigError: sample_rate is no positive integer, offset is below 0, duration not above, or a bound no positive
+            integer.
         SourceNotFound: (when called) no such file.
-        DecodeError: (when called) a file that is empty, damaged, cut off or no audio.
+        DecodeError: (when called) a file that is empty, damaged, cut off, no audio, no regular file, or above a bound.
         TransformError: (when called) something else than a path, bytes, a binary file or a Segment, or a file that
-            ends before the stretch begins.
+            ends before the segment begins.
 
     >>> import io, soundfile
     >>> file = io.BytesIO()
@@ -68,6 +77,9 @@ class DecodeAudio(Printed):
     _: KW_ONLY
     offset: float = 0.0
     duration: float | None = None
+    truncated: str = "error"
+    max_frames: int = MAX_FRAMES
+    max_bytes: int = MAX_BYTES
 
     def __post_init__(self) -> None:
         store(self, sample_rate=positive_int("sample_rate", self.sample_rate))
@@ -77,21 +89,28 @@ class DecodeAudio(Printed):
             raise ConfigError(f"offset={self.offset!r} must be at least 0 s")
         if self.duration is not None:
             store(self, duration=positive_float("duration", self.duration))
+        one_of("truncated", self.truncated, ("error", "keep"))
+        for name in ("max_frames", "max_bytes"):
+            store(self, **{name: positive_int(name, getattr(self, name))})
+
+    @cached_property
+    def _limits(self) -> Limits:
+        return Limits(self.max_frames, self.max_bytes, self.truncated == "keep")
 
     def __call__(self, file: AudioFile | Segment) -> Float32:
-        """Return the waveform of one file, or of a stretch of it."""
+        """Return the waveform of one file, or of a segment of it."""
         if isinstance(file, Segment):
             if self.offset or self.duration is not None:
                 raise TransformError(
                     f"{self!r} got {file}, which says itself where to read: leave out offset, duration"
                 )
-            samples, rate, name = read_part(file.path, _stretch(file.path, file.offset, file.duration))
+            samples, rate, name = read_part(file.path, _segment(file.path, file.offset, file.duration), self._limits)
         elif self.offset or self.duration is not None:
             name = os.fspath(file) if isinstance(file, str | os.PathLike) else "the file"
-            samples, rate, name = read_part(file, _stretch(name, self.offset, self.duration))
+            samples, rate, name = read_part(file, _segment(name, self.offset, self.duration), self._limits)
         else:
-            samples, rate, name = read_audio(file)
-        return as_waveform(samples, rate, name, self.sample_rate, self.mono)
+            samples, rate, name = read_audio(file, self._limits)
+        return as_waveform(samples, rate, name, self.sample_rate, self.mono, self._limits)
 
     def output_spec(self, spec: Spec) -> Spec:
         """Return a waveform of any length, or raise ChainError if what comes in is decoded already."""
@@ -101,7 +120,7 @@ class DecodeAudio(Printed):
 @register
 @dataclass(frozen=True, repr=False)
 class RandomSegment(Printed, RandomTransform):
-    """Read a stretch of fixed length from anywhere in an audio file, and nothing else of it.
+    """Read a segment of fixed length from anywhere in an audio file, and nothing else of it.
 
     As `DecodeAudio` reads it: for hours of WAV or FLAC that is a thousandth of the work of `DecodeAudio` and
     `RandomCrop`.
@@ -142,7 +161,7 @@ class RandomSegment(Printed, RandomTransform):
         return round(self.duration * self.sample_rate)
 
     def __call__(self, file: AudioFile, rng: np.random.Generator) -> Float32:
-        """Return a stretch of one file."""
+        """Return a segment of one file."""
         length = self._length()
 
         def anywhere(frames: int, rate: int) -> tuple[int, int]:
@@ -162,15 +181,20 @@ class RandomSegment(Printed, RandomTransform):
         return _decoded(spec, self.sample_rate, self.mono, varies=False)
 
 
-def as_waveform(samples: Float32, rate: int, name: str, sample_rate: int, mono: bool) -> Float32:
+def as_waveform(
+    samples: Float32, rate: int, name: str, sample_rate: int, mono: bool, limits: Limits = _LIMITS
+) -> Float32:
     """Return the samples of a file, (samples, channels), as a waveform at `sample_rate`: see `DecodeAudio`."""
     if not sample_rate <= rate * _RATIO <= sample_rate * _RATIO**2:
         raise DecodeError(f"{name}: claims a sample rate of {rate} Hz: its header is damaged, fetch it again")
+    if sample_rate > rate:
+        frames = len(samples) * sample_rate // rate
+        limits._replace(max_frames=frames).check(name, frames, 1 if mono else samples.shape[1])
     waveform = _mean(samples) if mono else np.ascontiguousarray(samples.T)
     return change_rate(waveform, rate, sample_rate)
 
 
-def _stretch(name: str, offset: float, duration: float | None) -> Choose:
+def _segment(name: str, offset: float, duration: float | None) -> Choose:
     def choose(frames: int, rate: int) -> tuple[int, int]:
         first = round(offset * rate)
         if first >= frames:

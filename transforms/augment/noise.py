@@ -30,9 +30,9 @@ class AddNoise(WaveTransform):
     Args:
         snr_db: signal to noise in dB; a pair (low, high) draws one from it.
         source: where noise comes from: a source of paths, of bytes of files, of `Segment`s, or of float waveforms at
-            `sample_rate`; None is white Gaussian noise, another for each channel. Any stretch of any sample is taken,
+            `sample_rate`; None is white Gaussian noise, another for each channel. Any segment of any sample is taken,
             the mean of its channels, for all channels; one that is too short is repeated. Of a long file only the
-            stretch is read.
+            segment is read.
         sample_rate: in Hz; needed with a source.
 
     Returns:
@@ -71,7 +71,7 @@ class AddNoise(WaveTransform):
             white = np.random.Generator(np.random.SFC64(rng.integers(0, 1 << 63, 4)))
             white.standard_normal(x.shape, np.float32, out)
         else:
-            out[...] = self.source.any_stretch(rng, x.shape[-1])
+            out[...] = self.source.any_segment(rng, x.shape[-1])
         power, noise = mean_power("AddNoise", x), mean_power("AddNoise", out)
         if power == 0 or noise == 0:
             return x
@@ -120,11 +120,14 @@ class RoomImpulse(WaveTransform):
         response = self.source.any_first_channel(rng)
         peak = int(np.argmax(np.abs(response)))
         power = mean_power("RoomImpulse", x)
-        mean_power("RoomImpulse", response)
+        if mean_power("RoomImpulse", response) == 0:
+            return x
         if x.ndim == 2:
             response = response[np.newaxis]
         wet = signal.oaconvolve(x, response, axes=-1)[..., peak : peak + x.shape[-1]]
         out: Float32 = reused_empty(x.shape, np.float32)
         out[...] = wet
         reached = mean_power("RoomImpulse", out)
-        return np.multiply(out, np.float32(math.sqrt(power / reached)), out=out) if reached > 0 else out
+        if reached == 0:
+            return x
+        return np.multiply(out, np.float32(math.sqrt(power / reached)), out=out)

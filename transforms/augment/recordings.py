@@ -1,7 +1,7 @@
 """The recordings of a source that augmentations mix in: noises and impulse responses.
 
 Apart from both because they read in the same way: from whatever source there is, at the rate of the waveform, and of
-a long noise only the stretch that is needed.
+a long noise only the segment that is needed.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Clips:
         self.source: Any = source
         self.sample_rate = sample_rate
 
-    def any_stretch(self, rng: np.random.Generator, length: int) -> Float32:
+    def any_segment(self, rng: np.random.Generator, length: int) -> Float32:
         """Return `length` samples from anywhere in any clip, the mean of its channels, repeated if it is shorter."""
         sample = self._any(rng)
 

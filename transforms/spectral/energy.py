@@ -11,6 +11,7 @@ from dataload.registry import register
 from dataload.transforms.checks import Float32, check_finite, one_of, store
 from dataload.transforms.scratch import scratch
 from dataload.transforms.spectral.features import FrameTransform
+from dataload.transforms.spectral.frames import too_large
 from dataload.transforms.spectral.framing import Framing
 from dataload.transforms.spectral.kernels import kernels
 from dataload.transforms.spectral.logarithm import LOGS, log_factor, log_floor, take_log
@@ -76,6 +77,7 @@ class Energy(FrameTransform):
             energies = frame_energies(waveform, framing)
             if not np.isfinite(energies).all():
                 check_finite("Energy", waveform)
+                raise too_large("Energy", [waveform])
             if self.log is not None:
                 take_log(energies, self.floor, log_factor(self.log, 2.0))
             found.append(energies[:, None])

@@ -19,6 +19,9 @@ from dataload.transforms.scratch import scratch
 from dataload.transforms.spectral.framing import Complex64, Framing
 from dataload.transforms.spectral.kernels import kernels
 
+# Half of what float32 can hold is room enough for rounding.
+_MAX_POWER = 1e38
+
 
 def transform_frames(
     owner: str,
@@ -46,8 +49,9 @@ def transform_frames(
         One (frames, width) array per waveform, each with memory of its own.
 
     Raises:
-        TransformError: a sample that is not finite.
+        TransformError: a sample that is not finite, or samples whose power float32 cannot hold.
     """
+    _check_loudness(owner, waveforms, framing)
     outputs = [reused_empty((framing.n_frames(len(x)), width), dtype) for x in waveforms]
     window = framing.analysis_window
     frames = scratch("frames", (framing.chunk, framing.n_fft))
@@ -74,9 +78,26 @@ def _finite(owner: str, spectrum: Complex64, waveforms: Sequence[Float32]) -> Co
     if not np.isfinite(spectrum[:, 0].real).all():
         for waveform in waveforms:
             check_finite(owner, waveform)
-        loudest = max(float(np.abs(waveform).max()) for waveform in waveforms)
-        raise TransformError(f"{owner} got samples of up to {loudest:g}, too large for float32: scale them to ±1")
+        raise too_large(owner, waveforms)
     return spectrum
+
+
+def _check_loudness(owner: str, waveforms: Sequence[Float32], framing: Framing) -> None:
+    # No bin of a frame has more power than all samples of the clip times the length of a frame. Where that sum is
+    # itself beyond float32, or NaN, the comparison fails.
+    factor = framing.n_fft * max(1.0, framing.scale) ** 2
+    with np.errstate(over="ignore", invalid="ignore"):
+        if all(float(np.dot(waveform, waveform)) * factor < _MAX_POWER for waveform in waveforms):
+            return
+    for waveform in waveforms:
+        check_finite(owner, waveform)
+    raise too_large(owner, waveforms)
+
+
+def too_large(owner: str, waveforms: Sequence[Float32]) -> TransformError:
+    """Return the error for samples that are finite but whose power float32 cannot hold."""
+    loudest = max(float(np.abs(waveform).max()) for waveform in waveforms)
+    return TransformError(f"{owner} got samples of up to {loudest:g}, too large for float32: scale them to ±1")
 
 
 def _keep(

@@ -175,6 +175,21 @@ def test_a_sample_that_is_not_finite_is_refused_with_its_place(kind, value, plac
     assert np.isfinite(transform(good)).all()
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("switch", ["0", "1"], ids=["plain", "fast"])
+@pytest.mark.parametrize("kind", [*ALL, Chroma, Energy])
+@pytest.mark.parametrize("level", [1e12, 1e17, 1e18, 3e18, 1e19, 1e20, 1e30])
+def test_samples_whose_power_overflows_are_refused_and_never_give_infinities(kind, level, switch, monkeypatch):
+    monkeypatch.setenv("DATALOAD_FAST", switch)
+    x = np.float32(level) * np.sin(np.arange(16_000, dtype=np.float32))
+    try:
+        features = kind(8_000)(x)
+    except TransformError as error:
+        assert level > 1e16 and f"{kind.__name__} got samples of up to" in str(error) and "too large" in str(error)
+    else:
+        assert level < 1e19 and np.isfinite(features).all()
+
+
 def test_samples_that_overflow_are_refused_with_the_loudest():
     with pytest.raises(TransformError, match=r"LogMel got samples of up to 3e\+38, too large for float32: scale"):
         LogMel(8_000, n_mels=40)(np.full(1_000, 3e38, np.float32))
