@@ -33,8 +33,8 @@ def to_jax(loader: Loader, sharding: jax.sharding.Sharding | None = None) -> Jax
     Dicts, tuples and named tuples stay what they are, lists become tuples and dataclasses dicts, so that every batch is
     a pytree of arrays. 64-bit numbers become 32-bit ones, as everywhere in JAX unless `jax_enable_x64` is set.
 
-    Passes are as those of `dataload.adapters.torch.to_dataloader`: one that is left after its first batch of several
-    was only a look, and `state_dict()` counts the batches that were handed out, whatever is on its way to a device.
+    Each pass is the next epoch, and `state_dict()` counts the batches that were handed out, whatever is on its way to a
+    device.
 
     Args:
         loader: makes the batches, with its own workers, order and state. Among several processes each has its own

@@ -61,7 +61,8 @@ class KerasBatches(Resumable, keras.utils.PyDataset):  # type: ignore[misc]
     def __init__(self, loader: Loader) -> None:
         super().__init__(workers=1, use_multiprocessing=False)
         self.loader = loader
-        self._passes = Passes(loader, lambda batch: map_arrays(batch, _numbers))
+        # Keras alone asks for batches here, and looks at the first one before it trains.
+        self._passes = Passes(loader, lambda batch: map_arrays(batch, _numbers), is_look=lambda: True)
         self._pass: Pass | None = None
 
     def __len__(self) -> int:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from dataload.adapters.ahead import Ahead
+from dataload.adapters.tools import is_a_look
 from dataload.errors import DataloadError
 from dataload.iteration import EpochIterator
 from dataload.loader import Loader
@@ -56,9 +57,9 @@ class Resumable:
 class Passes:
     """The passes of one adapter over one loader, which runs one at a time.
 
-    A pass is a loader's iterator with three differences. It begins with its first batch and not before. One that was
-    left after its first batch of several was only a look: the next pass starts where it started. One of which the
-    last batch was taken is whole, whether or not anybody asked for more.
+    A pass is a loader's iterator with three differences. It begins with its first batch and not before. One in which a
+    tool took the first batch of several to see its shapes was only a look: the next pass starts where it started. One
+    of which the last batch was taken is whole, whether or not anybody asked for more.
 
     Args:
         loader: makes the batches.
@@ -69,6 +70,7 @@ class Passes:
             is undone when it is over and not when the next pass begins, with the last batch of an epoch the loader
             moves on, and a pass is never empty.
         hooks: told of epochs and passes.
+        is_look: tells at the beginning of a pass whether a tool only looks; see `dataload.adapters.tools`.
     """
 
     def __init__(
@@ -80,11 +82,13 @@ class Passes:
         ahead: int = 0,
         eager: bool = False,
         hooks: PassHooks | None = None,
+        is_look: Callable[[], bool] = is_a_look,
     ) -> None:
         self.loader = loader
         self.hooks = hooks or PassHooks()
         self.arrive = arrive
         self.eager = eager
+        self.is_look = is_look
         self._place = place
         self._ahead = ahead
         # A framework may end a pass on one thread while it starts the next on another. Reentrant, because the garbage
@@ -194,6 +198,7 @@ class Pass:
     def __init__(self, passes: Passes) -> None:
         self._passes = passes
         self._iterator: EpochIterator | None = None
+        self._by_a_tool = False
         self._batches: Iterator[tuple[Any, State | None]] = iter(())
         self._start: State | None = None
         self._total = -1
@@ -212,6 +217,7 @@ class Pass:
                 self._passes.hooks.ran_out()
             raise self._over
         if self._iterator is None:
+            self._by_a_tool = self._passes.is_look()
             self._iterator, self._batches, self._start = self._passes.begin(self)
             self.state = self._start if isinstance(self._batches, Ahead) else None
         try:
@@ -251,7 +257,7 @@ class Pass:
             else:
                 # Where the loader is read by itself, somebody may have moved it on purpose since.
                 undisturbed = self._iterator.active or not self._passes.eager
-                self._end(_over("a newer one was made"), look=self.taken <= 1 and undisturbed)
+                self._end(_over("a newer one was made"), look=self._by_a_tool and self.taken <= 1 and undisturbed)
 
     def _end(self, over: BaseException, *, look: bool = False) -> None:
         with self._passes.lock:

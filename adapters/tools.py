@@ -1,6 +1,6 @@
 """Which tool takes a batch: some look at the first one behind the back of the code that trains.
 
-A user who writes `next(iter(batches))` means the next batch, as torch and tf.data give it, and never the same one again.
+A user who writes `next(iter(batches))` means the next batch, as torch and tf.data give it, and not the same one again.
 A tool that only wants to know what a batch looks like must not cost an epoch. The two are told apart by the functions
 that are at work when a pass begins.
 """

@@ -27,7 +27,7 @@ def to_dataset(loader: Loader, *, element_spec: Any = None, ragged: bool = False
     Dicts, tuples and named tuples stay what they are, lists become tuples and dataclasses dicts; strings are tf.string.
 
     Each pass over the dataset is the loader's next epoch, as with `iter(loader)`, with two differences, because Keras
-    begins passes that it drops, and never asks for more than the last batch. A pass that is dropped after one batch of
+    begins passes that it drops, and never asks for more than the last batch. A pass that Keras drops after one batch of
     several, or before the first, was only a look: the next one starts where it started. And with the last batch of an
     epoch the loader moves on to the next epoch.
 

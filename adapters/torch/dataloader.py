@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 from torch import distributed
-from torch.utils.data import BatchSampler, DataLoader, DistributedSampler, Sampler
+from torch.utils.data import BatchSampler, DataLoader, DistributedSampler, Sampler, SequentialSampler
 
 from dataload.adapters.passes import Passes, PassHooks, Resumable
 from dataload.adapters.torch import accelerate
@@ -35,10 +35,10 @@ def to_dataloader(
 
     Dicts, tuples, lists, named tuples and dataclasses stay what they are; strings and other objects stay lists.
 
-    Each pass over it is the loader's next epoch, with three differences from `iter(loader)`, because training tools
-    begin passes that they drop, look at one batch, and never ask for more than the last one. A pass begins with its
-    first batch. One that is left after its first batch of several was only a look: the next one starts where it
-    started. And one of which the last batch was taken is whole.
+    Each pass over it is the loader's next epoch, as in torch, with three differences from `iter(loader)`, because
+    training tools begin passes that they drop, look at one batch, and never ask for more than the last one. A pass
+    begins with its first batch. One in which Keras takes the first batch to see its shapes is only a look: the next one
+    starts where it started. And one of which the last batch was taken is whole.
 
     `state_dict()` counts the batches that were handed out, whatever is on its way to a device: save it between two
     steps, in any tool, and `load_state_dict` goes on with the next batch. Lightning and Accelerate (`save_state`) do
@@ -90,10 +90,11 @@ class TorchLoader(Resumable, DataLoader[Any]):
     def __init__(
         self, loader: Loader, device: str | torch.device | None = None, non_blocking: bool = True, **parts: Any
     ) -> None:
+        loader, parts = _in_order(loader, parts)
         target = torch.device(device or "cpu")
         mover = make_mover(target, non_blocking)
         samples = parts.get("dataset") or TorchDataset(loader.pipeline, torch.tensor(loader.state_dict()["epoch"]))
-        # Nothing here refers back to the DataLoader: the workers end when it is let go of, not when a cycle is found.
+        # Nothing here refers back to the DataLoader: the workers end when it is dropped, not when a cycle is found.
         self._passes = Passes(
             loader,
             lambda batch: mover.send(to_tensors(batch)),
@@ -110,7 +111,7 @@ class TorchLoader(Resumable, DataLoader[Any]):
             listed = {"batch_sampler": _OrderInBatches(order, loader.plan.batch_size, loader.drop_last)}
         copy = Copy(target)
         super().__init__(samples, collate_fn=lambda values: copy.send(samples.collate_fn(values)), **options)
-        # In the place of torch's own, which has no set_epoch; past torch's guard, which keeps users from doing so.
+        # In place of torch's own, which has no set_epoch; past torch's guard, which keeps users from doing so.
         self.__dict__.update(listed)
         _warn_of_ranks(loader)
         self.loader = loader
@@ -134,6 +135,22 @@ class TorchLoader(Resumable, DataLoader[Any]):
         return f"to_dataloader({self.loader!r}, device={str(self.device)!r})"
 
 
+def _in_order(loader: Loader, parts: dict[str, Any]) -> tuple[Loader, dict[str, Any]]:
+    """Return a loader in the source's own order where a tool asks for that, as Lightning does to overfit some batches.
+
+    What else a tool brings stays in the parts.
+    """
+    asked = type(_order_in(parts)) is SequentialSampler
+    if asked and isinstance(loader.plan, SizedBatches) and loader.shard.world == 1:
+        return loader.with_options(shuffle=False, sampler=None), {}
+    return loader, parts
+
+
+def _order_in(parts: dict[str, Any]) -> Any:
+    """Return the sampler that a tool brings, by itself or inside of a batch sampler."""
+    return parts.get("sampler") or getattr(parts.get("batch_sampler"), "sampler", None)
+
+
 def _foreign_batches(parts: dict[str, Any]) -> Any:
     """Return the batch sampler of a tool that makes another DataLoader like one that it was given, or None.
 
@@ -143,8 +160,7 @@ def _foreign_batches(parts: dict[str, Any]) -> Any:
     Raises:
         ConfigError: the tool brings an order of its own, as it does to share samples out to ranks.
     """
-    batches = parts.get("batch_sampler")
-    order = parts.get("sampler") or getattr(batches, "sampler", None)
+    batches, order = parts.get("batch_sampler"), _order_in(parts)
     if order is not None and not isinstance(order, _Order):
         raise ConfigError(
             f"something wants to put a {type(order).__name__} in the place of the Loader's order, so its workers and "

@@ -52,6 +52,20 @@ def trainer(folder, **options):
     )
 
 
+def test_overfitting_trains_on_the_same_batch_in_the_order_of_the_source(tmp_path, leaves_nothing):
+    with make(num_workers=1, worker="thread") as loader:
+        model = Diary()
+        trainer(tmp_path, max_epochs=3, overfit_batches=1).fit(model, to_dataloader(loader))
+        assert model.seen == WHOLE[:1] * 3
+
+
+def test_a_limit_of_one_batch_an_epoch_takes_another_batch_in_each(tmp_path, leaves_nothing):
+    with make() as loader:
+        model = Diary()
+        trainer(tmp_path, max_epochs=3, limit_train_batches=1).fit(model, to_dataloader(loader))
+        assert model.seen == [FIRST[0], SECOND[0], THIRD[0]]
+
+
 @pytest.mark.parametrize("options", [{}, {"num_workers": 2, "worker": "process"}])
 def test_fit_trains_on_one_epoch_after_the_other(options, tmp_path, leaves_nothing):
     with make(**options) as loader:

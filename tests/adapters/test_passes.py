@@ -20,6 +20,11 @@ def same(batch):
     return batch
 
 
+def looked():
+    """Stands for a tool that looks at the first batch."""
+    return True
+
+
 def where(passes):
     state = passes.state_dict()
     return state["epoch"], state["samples"]
@@ -80,8 +85,15 @@ def test_a_pass_begins_with_its_first_batch_and_not_before(ahead, leaves_nothing
 
 
 @AHEAD
-def test_a_pass_left_after_its_first_batch_was_only_a_look(ahead, leaves_nothing):
+def test_a_pass_that_the_users_own_code_leaves_is_an_epoch_however_short(ahead, leaves_nothing):
     passes = Passes(make(), same, ahead=ahead)
+    for epoch in (FIRST, SECOND, THIRD):
+        assert labels(islice(passes.start(), 1)) == epoch[:1]
+
+
+@AHEAD
+def test_a_pass_in_which_a_tool_took_the_first_batch_was_only_a_look(ahead, leaves_nothing):
+    passes = Passes(make(), same, ahead=ahead, is_look=looked)
     for _ in range(2):
         assert labels(islice(passes.start(), 1)) == FIRST[:1]
     # Until another one begins the state is exact: somebody may have trained on that batch.
@@ -93,7 +105,7 @@ def test_a_pass_left_after_its_first_batch_was_only_a_look(ahead, leaves_nothing
 def test_a_look_in_a_resumed_epoch_returns_to_where_that_was_resumed(ahead, leaves_nothing):
     state = Passes(make(), same)
     next(begun := state.start())
-    passes = Passes(make(), same, ahead=ahead)
+    passes = Passes(make(), same, ahead=ahead, is_look=looked)
     passes.load_state_dict(state.state_dict())
     del begun
     next(passes.start())
