@@ -19,7 +19,7 @@ import numpy as np
 from dataload.errors import WorkerError
 from dataload.samplers.base import IndexArray
 from dataload.samples import leaves
-from dataload.sources.base import fetch
+from dataload.sources.base import ManySource, fetch
 
 # Samples that are read and not yet taken may hold this many bytes; beyond it nothing further is begun.
 _MAX_BYTES = 256 << 20
@@ -57,7 +57,7 @@ class ReadAhead:
 
     def __init__(self, source: Any, concurrency: int) -> None:
         self._source = source
-        self._whole = hasattr(source, "__getitems__")
+        self._whole = isinstance(source, ManySource)
         self._jobs: queue.SimpleQueue[tuple[_Reads, int, list[int]] | None] = queue.SimpleQueue()
         self._started: dict[int, _Reads] = {}
         self._waiting: OrderedDict[int, IndexArray] = OrderedDict()

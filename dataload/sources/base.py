@@ -1,15 +1,13 @@
 """What a source is, and the questions the rest of the library asks of one.
 
-Anything with `__len__` and `__getitem__` is a source. The library's own sources, and users' if they like, answer more
-questions: `__getitems__(indices)` for the samples of a whole batch at once, `stacked(indices, alloc)` for the batch
-that `stack` would make of them, `describe(index)` for the name of a sample in error messages, and `fingerprint()` for
-telling one data set from another when a run is resumed.
+Anything with `__len__` and `__getitem__` is a source. Beyond that it may have optional abilities, each a protocol here:
+`ManySource`, `StackedSource`, `DescribedSource`, `FingerprintedSource`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from dataload.errors import ConfigError, SourceError, annotate
 from dataload.memory import Allocator
@@ -25,6 +23,42 @@ class Source(Protocol):
 
     def __getitem__(self, index: int, /) -> Any:
         """Return sample `index`, 0 <= index < len(self)."""
+        ...
+
+
+@runtime_checkable
+class ManySource(Protocol):
+    """A source that reads the samples of a whole batch in one call."""
+
+    def __getitems__(self, indices: Sequence[int]) -> Sequence[Any]:
+        """Return one sample per index, in order."""
+        ...
+
+
+@runtime_checkable
+class StackedSource(Protocol):
+    """A source that can make the batch that `stack` would make of its samples."""
+
+    def stacked(self, indices: IndexArray, alloc: Allocator) -> Any:
+        """Return the batch in memory of `alloc`, or None to leave that to `stack`."""
+        ...
+
+
+@runtime_checkable
+class DescribedSource(Protocol):
+    """A source that has names for its samples, for messages."""
+
+    def describe(self, index: int) -> str:
+        """Return what to call sample `index`, such as its file."""
+        ...
+
+
+@runtime_checkable
+class FingerprintedSource(Protocol):
+    """A source that can be told from another one, when a run is resumed."""
+
+    def fingerprint(self) -> str:
+        """Return text that is equal for equal data sets, on any machine."""
         ...
 
 
@@ -69,10 +103,11 @@ def fetch(source: Any, indices: Sequence[int]) -> list[Any]:
 
     An exception of the source gets a note that names the sample.
     """
-    many = getattr(source, "__getitems__", None)
+    # isinstance with a protocol takes longer than many a read.
+    many: ManySource | None = source if hasattr(source, "__getitems__") else None
     if many is None:
         return [_fetch_one(source, index) for index in indices]
-    samples = list(many(list(indices)))
+    samples = list(many.__getitems__(list(indices)))
     if len(samples) != len(indices):
         raise SourceError(
             f"{describe(source)}.__getitems__ returned {len(samples)} samples for {len(indices)} indices: it must "
@@ -83,8 +118,8 @@ def fetch(source: Any, indices: Sequence[int]) -> list[Any]:
 
 def fetch_stacked(source: Any, indices: IndexArray, alloc: Allocator) -> Any:
     """Return the batch that `stack` would make of these samples, or None if the source leaves that to `stack`."""
-    stacked = getattr(source, "stacked", None)
-    return None if stacked is None else stacked(indices, alloc)
+    able: StackedSource | None = source if hasattr(source, "stacked") else None
+    return None if able is None else able.stacked(indices, alloc)
 
 
 def _fetch_one(source: Any, index: int) -> Any:
@@ -97,13 +132,14 @@ def _fetch_one(source: Any, index: int) -> Any:
 
 def describe(source: Any, index: int | None = None) -> str:
     """Return a short name of a source, or of one of its samples, for messages; never raises."""
-    text = repr(source) if hasattr(source, "fingerprint") else f"{type(source).__name__} of {len(source)} samples"
+    text = (
+        repr(source) if isinstance(source, FingerprintedSource) else f"{type(source).__name__} of {len(source)} samples"
+    )
     if index is None:
         return text
-    own = getattr(source, "describe", None)
-    if own is not None:
+    if isinstance(source, DescribedSource):
         try:
-            return f"sample {index} ({own(index)})"
+            return f"sample {index} ({source.describe(index)})"
         except Exception:  # A name for a message must not hide the error that the message is about.
             pass
     return f"sample {index} of {text}"
@@ -111,5 +147,6 @@ def describe(source: Any, index: int | None = None) -> str:
 
 def fingerprint(source: Any) -> str:
     """Return text that is equal for equal data sets: the source's own, or its type and length."""
-    own = getattr(source, "fingerprint", None)
-    return str(own()) if callable(own) else f"{type(source).__name__}[{len(source)}]"
+    if isinstance(source, FingerprintedSource):
+        return str(source.fingerprint())
+    return f"{type(source).__name__}[{len(source)}]"
