@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 from dataload.errors import BadSamples
 from dataload.salvage import BadSample
@@ -107,21 +107,13 @@ class Tally:
             tuning: what num_workers="auto" has seen.
             ready: batches that wait in the workers' hands.
         """
+        counted = {figure.name: getattr(self, figure.name) for figure in fields(self) if figure.name != "waiting"}
         return LoaderStats(
             workers.kind,
             workers.count,
-            epoch=self.epoch,
-            batch=self.batch,
-            batches=self.batches,
-            samples=self.samples,
             ready=self.waiting + ready,
-            wait_seconds=self.wait_seconds,
-            work_seconds=self.work_seconds,
-            first_batch_seconds=self.first_batch_seconds,
             choice=workers.choice,
             tuning=tuple(tuning),
             died=workers.died,
-            num_errors=self.num_errors,
-            errors=tuple(self.errors),
-            truncated=self.truncated,
+            **{**counted, "errors": tuple(self.errors)},
         )

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataload.errors import ConfigError
 from dataload.pipeline import Pipeline
-from dataload.workers.auto import AutoWorkers, Choice
-from dataload.workers.base import Result, StartWorkers, Task, TaskRunner, Workers, WorkerStatistics
+from dataload.workers.auto import AutoWorkers
+from dataload.workers.base import Choice, Result, StartWorkers, Task, TaskRunner, Workers, WorkerStatistics
 from dataload.workers.serial import SerialWorkers
 from dataload.workers.thread import ThreadWorkers
 

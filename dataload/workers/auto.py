@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from dataload.errors import NotPicklable, WorkerDied, WorkerNeverStarted, WorkerTimeout
 from dataload.machine import usable_cores
 from dataload.pipeline import Pipeline
-from dataload.workers.base import Result, StartWorkers, Task, Workers, WorkerStatistics, closed
+from dataload.workers.base import Choice, Result, StartWorkers, Task, Workers, WorkerStatistics, closed
 from dataload.workers.serial import SerialWorkers
 
 # A candidate is taken, and the next one not even tried, if n workers are at least this much of n times as fast as none.
@@ -28,23 +28,6 @@ _ENOUGH_SECONDS = 0.2
 _LONG_BURST_SECONDS = 1.0
 
 _log = logging.getLogger("dataload")
-
-
-@dataclass(frozen=True)
-class Choice:
-    """Which kind of worker was chosen, and from which numbers.
-
-    Attributes:
-        worker: name of the kind, such as "thread" or "process".
-        num_workers: how many of each kind were tried.
-        samples_per_second: of "serial" (no workers) and of each kind that was tried.
-        reason: the choice in words.
-    """
-
-    worker: str
-    num_workers: int
-    samples_per_second: dict[str, float]
-    reason: str
 
 
 @dataclass

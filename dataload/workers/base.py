@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from dataload.audio.limits import take_truncated
 from dataload.errors import WorkerError, WorkerTimeout, annotate
@@ -19,9 +19,6 @@ from dataload.pipeline import Pipeline
 from dataload.reading import ReadAhead
 from dataload.salvage import BadSample, Salvage, make_from_the_good
 from dataload.samplers.base import IndexArray
-
-if TYPE_CHECKING:
-    from dataload.workers.auto import Choice
 
 
 @dataclass(frozen=True)
@@ -62,6 +59,23 @@ class Result:
     seconds: float = 0.0
     bad: tuple[BadSample, ...] = ()
     truncated: int = 0
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Which kind of worker was chosen, and from which numbers.
+
+    Attributes:
+        worker: name of the kind, such as "thread" or "process".
+        num_workers: how many of each kind were tried.
+        samples_per_second: of "serial" (no workers) and of each kind that was tried.
+        reason: the choice in words.
+    """
+
+    worker: str
+    num_workers: int
+    samples_per_second: dict[str, float]
+    reason: str
 
 
 @dataclass(frozen=True)
