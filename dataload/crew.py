@@ -101,8 +101,10 @@ class Crew:
             end()
 
     def _undecided(self) -> bool:
+        if self._options.worker != "auto" or self._choice is not None:
+            return False
         self._look()
-        return self._options.worker == "auto" and self._choice is None
+        return self._choice is None
 
     def _look(self) -> None:
         workers = self._workers
