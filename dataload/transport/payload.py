@@ -1,4 +1,4 @@
-"""What goes to the workers: the pipeline, once, in one segment that all of them map.
+"""What goes to the workers: the pipeline, once, in shared memory that all of them map.
 
 The arrays of a source are not copied for each worker: every worker sees the same pages, copied only where somebody
 writes to them.
@@ -16,11 +16,11 @@ import numpy as np
 
 from dataload.memory import ALIGNMENT
 from dataload.transport import wire
-from dataload.transport.segment import Segment, create
+from dataload.transport.shared import SharedMemory, create
 
 
 class Payload:
-    """A pickle and its arrays in a shared segment, to be sent to any number of workers.
+    """A pickle and its arrays in shared memory, to be sent to any number of workers.
 
     Args:
         data: the pickle.
@@ -36,8 +36,8 @@ class Payload:
             size = -(-(size + part.nbytes) // ALIGNMENT) * ALIGNMENT
         self._handle: int | str | None = create(size)
         try:
-            self._segment = Segment(self._handle, size)
-            block = self._segment.block()
+            self._memory = SharedMemory(self._handle, size)
+            block = self._memory.block()
             for part, (start, length) in zip(parts, self._places, strict=True):
                 block[start : start + length] = np.frombuffer(part, np.uint8)
         except BaseException:
@@ -47,7 +47,7 @@ class Payload:
     def send(self, sock: socket.socket) -> None:
         """Send it to one worker."""
         name = self._handle if isinstance(self._handle, str) else None
-        wire.send(sock, pickle.dumps((self._segment.size, self._places, name)))
+        wire.send(sock, pickle.dumps((self._memory.size, self._places, name)))
         if isinstance(self._handle, int):
             wire.send_descriptors(sock, [self._handle])
 
@@ -64,7 +64,7 @@ def receive_payload(sock: socket.socket) -> tuple[bytes, list[Any]]:
     size, places, name = pickle.loads(header)
     handle = wire.receive_descriptors(sock, 1)[0] if name is None else name
     try:
-        block = Segment(handle, size, private=True).block()
+        block = SharedMemory(handle, size, private=True).block()
     finally:
         if isinstance(handle, int):
             os.close(handle)

@@ -1,4 +1,4 @@
-"""Slots: shared segments that batches travel in, from the worker that fills them to the loader that reads them.
+"""Slots: shared memory that batches travel in, from the worker that fills them to the loader that reads them.
 
 The worker makes slots and collates straight into them. The loader maps each slot once, hands out arrays in it, and
 tells the worker when the last of them is gone; then the worker uses the slot again. A consumer that keeps its batches
@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from dataload.memory import BatchAllocator, Bytes, aligned_bytes, block_size, is_small
-from dataload.transport.segment import Segment, create
+from dataload.transport.shared import SharedMemory, create
 
 # Free slots that a worker keeps; with the usual prefetching it needs three or four.
 _KEEP = 8
@@ -50,7 +50,7 @@ class SlotWriter:
     """The worker's slots; the `Pool` that its batches are allocated from."""
 
     def __init__(self) -> None:
-        self._segments: dict[int, Segment] = {}
+        self._memories: dict[int, SharedMemory] = {}
         self._free: deque[int] = deque()
         self._size = 1 << 20
         self._number = 0
@@ -77,12 +77,12 @@ class SlotWriter:
             self._size = block_size(size)
         while self._free:
             number = self._free.pop()
-            if self._segments[number].size >= size:
+            if self._memories[number].size >= size:
                 break
             self._drop(number)
         else:
             number = self._make()
-        block = self._segments[number].block()
+        block = self._memories[number].block()
         self._taken.append((number, block))
         return block
 
@@ -96,20 +96,20 @@ class SlotWriter:
     def _make(self) -> int:
         handle = create(self._size)
         try:
-            segment = Segment(handle, self._size)
+            memory = SharedMemory(handle, self._size)
         except BaseException:
             if isinstance(handle, int):
                 os.close(handle)
             raise
         self._number += 1
-        self._segments[self._number] = segment
+        self._memories[self._number] = memory
         if isinstance(handle, int):
             self._descriptors.append(handle)
         self._manifest.made.append((self._number, self._size, handle if isinstance(handle, str) else None))
         return self._number
 
     def _drop(self, number: int) -> None:
-        del self._segments[number]
+        del self._memories[number]
         self._manifest.dropped.append(number)
 
     def finish(self, allocator: BatchAllocator, buffers: Sequence[Any]) -> tuple[Manifest, list[int]]:
@@ -154,7 +154,7 @@ class SlotReader:
     """The loader's view of one worker's slots."""
 
     def __init__(self) -> None:
-        self._segments: dict[int, Segment] = {}
+        self._memories: dict[int, SharedMemory] = {}
         # Appended to by finalisers, which run at any moment in any thread: only atomic calls are safe here.
         self._freed: deque[int] = deque()
         # How many were handed out and how many are back; each is written by one thread only.
@@ -165,12 +165,12 @@ class SlotReader:
         handles = iter(descriptors)
         try:
             for number, size, name in manifest.made:
-                self._segments[number] = Segment(next(handles) if name is None else name, size)
+                self._memories[number] = SharedMemory(next(handles) if name is None else name, size)
         finally:
             for descriptor in descriptors:
                 os.close(descriptor)
         for number in manifest.dropped:
-            del self._segments[number]
+            del self._memories[number]
 
     def buffers(self, manifest: Manifest) -> list[Bytes]:
         """Return the memory of each array of a batch.
@@ -179,7 +179,7 @@ class SlotReader:
         """
         blocks: dict[int, Bytes] = {}
         for number in {number for number, _, _ in manifest.places}:
-            blocks[number] = block = self._segments[number].block()
+            blocks[number] = block = self._memories[number].block()
             self._handed_out += 1
             weakref.finalize(block, self._freed.append, number).atexit = False
         full = self._handed_out - self._back - len(self._freed) > _MAX_KEPT

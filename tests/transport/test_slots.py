@@ -23,7 +23,7 @@ def make(n=64, width=1000, **options):
 
 def slots(loader) -> int:
     """How many slots the loader has mapped."""
-    return sum(len(worker.slots._segments) for worker in loader.crew.workers._workers)
+    return sum(len(worker.slots._memories) for worker in loader.crew.workers._workers)
 
 
 def test_over_a_thousand_batches_a_handful_of_slots_is_made():
@@ -32,7 +32,7 @@ def test_over_a_thousand_batches_a_handful_of_slots_is_made():
         for _ in range(63):
             for _batch in loader:
                 numbers |= {
-                    (worker.number, n) for worker in loader.crew.workers._workers for n in worker.slots._segments
+                    (worker.number, n) for worker in loader.crew.workers._workers for n in worker.slots._memories
                 }
         assert len(numbers) <= 12
 

@@ -1,6 +1,6 @@
 """Memory that two processes share.
 
-On POSIX a segment is a file descriptor of memory without a name (a memfd on Linux; elsewhere shared memory whose name
+On POSIX it is a file descriptor of memory without a name (a memfd on Linux; elsewhere shared memory whose name
 is removed at once) which travels over the socket, so nothing can be left in /dev/shm, and the size of /dev/shm does not
 matter on Linux. On Windows it is a named mapping, which the system removes with its last handle.
 """
@@ -22,7 +22,7 @@ _READ_WRITE = 0x1 | 0x2  # PROT_READ | PROT_WRITE
 _MAP_SHARED, _MAP_PRIVATE = 0x1, 0x2
 
 
-class Segment:
+class SharedMemory:
     """One mapping of shared memory.
 
     The mapping lasts as long as this object or any array made by `block` does.
@@ -32,7 +32,7 @@ class Segment:
     """
 
     def __init__(self, handle: int | str, size: int, *, private: bool = False) -> None:
-        """Map a segment.
+        """Map it.
 
         Args:
             handle: a descriptor (POSIX; not needed any more afterwards) or a name (Windows).
@@ -46,12 +46,12 @@ class Segment:
         self._memory: Any = _map(handle, size, private)
 
     def block(self) -> Bytes:
-        """Return an array over the whole segment that all views of it keep alive: (size,) uint8, writable."""
+        """Return an array over all of it that all views of it keep alive: (size,) uint8, writable."""
         return owner(self._memory)
 
 
 def create(size: int) -> int | str:
-    """Make a segment of zeros and return its handle: a descriptor to be closed, or a name (Windows).
+    """Make shared memory of zeros and return its handle: a descriptor to be closed, or a name (Windows).
 
     Raises:
         OSError: no descriptor or no memory is left.

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dataload.transport.segment import Segment, create
+from dataload.transport.shared import SharedMemory, create
 
 pytestmark = pytest.mark.usefixtures("leaves_nothing")
 
@@ -28,13 +28,13 @@ def descriptor(request, monkeypatch):
 
 
 def test_what_one_mapping_writes_another_one_reads(descriptor):
-    a, b = Segment(descriptor, 1 << 20).block(), Segment(descriptor, 1 << 20).block()
+    a, b = SharedMemory(descriptor, 1 << 20).block(), SharedMemory(descriptor, 1 << 20).block()
     a[5] = 7
     assert b[5] == 7 and len(b) == 1 << 20 and b.flags.writeable and b.ctypes.data % 4096 == 0
 
 
 def test_what_a_private_mapping_writes_stays_with_it(descriptor):
-    shared, private = Segment(descriptor, 1 << 20).block(), Segment(descriptor, 1 << 20, private=True).block()
+    shared, private = SharedMemory(descriptor, 1 << 20).block(), SharedMemory(descriptor, 1 << 20, private=True).block()
     shared[0] = 1
     assert private[0] == 1
     private[0] = 2
@@ -43,7 +43,7 @@ def test_what_a_private_mapping_writes_stays_with_it(descriptor):
 
 def test_a_mapping_lives_as_long_as_its_last_view(descriptor):
     before = mappings()
-    view = Segment(descriptor, 1 << 20).block()[64:128].view(np.float32).reshape(4, 4)[1:]
+    view = SharedMemory(descriptor, 1 << 20).block()[64:128].view(np.float32).reshape(4, 4)[1:]
     assert mappings() == before + 1
     view += 1
     assert (view == 1).all()
@@ -53,4 +53,4 @@ def test_a_mapping_lives_as_long_as_its_last_view(descriptor):
 
 def test_a_bad_descriptor_is_an_os_error():
     with pytest.raises(OSError, match="cannot map"):
-        Segment(10**6, 4096)
+        SharedMemory(10**6, 4096)
