@@ -164,7 +164,7 @@ def reused_empty(shape: tuple[int, ...], dtype: npt.DTypeLike) -> NDArray[Any]:
 
 def is_small(size: int, batch: int) -> bool:
     """Return whether an array of `size` bytes is small beside its batch, so that keeping it should not keep that."""
-    return size * _SMALL <= batch
+    return 0 < size * _SMALL <= batch
 
 
 def block_size(size: int) -> int:

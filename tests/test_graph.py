@@ -88,7 +88,7 @@ def test_several_fields_changed_at_once_still_give_what_the_chain_gives(data):
         ([Resample(8_000, 16_000)], r"Resample\(8000, 16000\) has no counterpart in a graph: resample before"),
         (
             [lambda x: x],
-            r"<lambda> has no counterpart in a graph: those that have are LogMel, MFCC, MelSpectrogram, Normalize, "
+            r"<lambda> has no counterpart in a graph: those that have are .*LogMel, .*MFCC, MelSpectrogram, Normalize, "
             r"PadOrTrim, Resample, Spectrogram\. Do it before the module",
         ),
     ],

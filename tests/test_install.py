@@ -1,5 +1,6 @@
 """What a user installs: the wheel, in a clean environment, away from the checkout."""
 
+import os
 import subprocess
 import sys
 import zipfile
@@ -39,7 +40,11 @@ print(dataload.__file__)
 
 
 def run(*command, **options):
-    result = subprocess.run([str(part) for part in command], capture_output=True, text=True, timeout=240, **options)
+    # What PYTHONPATH names would be found before what is installed.
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    result = subprocess.run(
+        [str(part) for part in command], capture_output=True, text=True, timeout=240, env=environment, **options
+    )
     assert result.returncode == 0, result.stdout + result.stderr
     return result.stdout
 

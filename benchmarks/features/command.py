@@ -47,7 +47,6 @@ def main(arguments: list[str]) -> None:
     results: Results = {}
     sounds = make_sounds()
     with single_threaded_blas:
-        single_threaded_blas.refresh()
         for row in options.features or ROWS:
             with terminal.progress(row.title, 1) as advance:
                 made = {name: table[row.name](sounds[row.sound]) for name, table in calls.items() if row.name in table}

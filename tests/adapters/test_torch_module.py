@@ -124,7 +124,7 @@ def test_it_can_be_made_faster_and_coarser():
         ),
         ([LogMel(8_000, n_mels=8), RandomCrop(3)], r"RandomCrop\(3\) has no counterpart in a graph: it is random"),
         ([Resample(8_000, 16_000)], r"Resample\(8000, 16000\) has no counterpart in a graph: resample before"),
-        ([lambda x: x], r"<lambda> has no counterpart in a graph: those that have are LogMel, MFCC"),
+        ([lambda x: x], r"<lambda> has no counterpart in a graph: those that have are .*LogMel, .*MFCC"),
     ],
 )
 def test_a_transform_without_a_counterpart_is_named(row, message):

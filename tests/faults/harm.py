@@ -22,8 +22,6 @@ def die(how) -> None:
     """End this process: at a signal, or with os._exit."""
     if how == "exit":
         os._exit(7)
-    if how == "sys.exit":
-        raise SystemExit(3)
     os.kill(os.getpid(), getattr(signal, how))
     time.sleep(60)
 

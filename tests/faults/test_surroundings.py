@@ -155,7 +155,9 @@ print("good")
 def test_the_library_never_asks_the_wall_clock():
     root = Path(__file__).resolve().parents[2]
     for folder in ("dataload", "transforms", "adapters"):
-        for path in set((root / folder).rglob("*.py")) - set((root / folder).rglob("commands/*.py")):
+        # Reports say when they were made.
+        reports = {*(root / folder).rglob("commands/*.py"), *(root / folder).rglob("measuring/*.py")}
+        for path in set((root / folder).rglob("*.py")) - reports:
             for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
                 asks = isinstance(node, ast.Attribute) and node.attr in ("time", "now", "utcnow")
                 if asks and isinstance(node.value, ast.Name):
