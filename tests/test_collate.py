@@ -102,7 +102,7 @@ def test_collate_writes_where_the_allocator_says():
         (stack, [{"a": {"b": 1}}, {"a": {"b": None}}], "'a.b' is 1 in sample 0 .* None in sample 1"),
         (stack, [{"x": np.ones(1)}, {"x": np.ones(1, "f4")}], r"float64.*float32 in sample 1.*astype\('float64'\)"),
         (stack, [(1, 2), (1,)], "2 elements in sample 0 .* 1 in sample 1"),
-        (stack, [(1, 2), 3], "2 elements in sample 0 .* a int in sample 1"),
+        (stack, [(1, 2), 3], "a tuple of 2 elements in sample 0 .* 3 in sample 1: give it one type"),
         (stack, [{"x": 2**70}], "'x' has whole numbers beyond 64 bits"),
         (pad, [{"x": np.ones(1), "x_lengths": 1}], "'x_lengths', which padding would overwrite"),
     ],
