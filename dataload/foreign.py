@@ -1,4 +1,4 @@
-"""Arrays of other libraries as arrays of numpy, on the same memory where they can be."""
+"""Arrays of other libraries, on the same memory where they can be, and lists of numbers as arrays of numpy."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dataload.errors import CollateError
+from dataload.unlike import BEYOND_64_BITS
 
 _MASKED = (
     "is a masked array, and arrays of a batch have no mask: use x.filled(value) in a transform, with "
@@ -57,4 +58,22 @@ def _small_floats(tensor: Any, torch: Any) -> NDArray[Any] | None:
         return None
     same_size = torch.int16 if tensor.element_size() == 2 else torch.uint8
     array: NDArray[Any] = tensor.view(same_size).numpy().view(dtype)
+    return array
+
+
+def list_as_array(numbers: list[Any]) -> NDArray[Any]:
+    """Return the array of a list of numbers.
+
+    Raises:
+        CollateError: it has whole numbers beyond 64 bits; the message goes on after the name of a field.
+    """
+    types = set(map(type, numbers))
+    whole = all(issubclass(cls, int | np.integer | np.bool_) for cls in types)
+    try:
+        # Where numpy finds the dtype, whole numbers beyond int64 become rounded floats.
+        array = np.array(numbers, np.int64) if types == {int} else np.asarray(numbers)
+    except OverflowError:
+        raise CollateError(BEYOND_64_BITS) from None
+    if array.dtype.kind == "O" or (types and whole and array.dtype.kind not in "biu"):
+        raise CollateError(BEYOND_64_BITS)
     return array

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from dataload import unlike
 from dataload.errors import CollateError
-from dataload.foreign import as_array
+from dataload.foreign import as_array, list_as_array
 from dataload.kinds import Kind, kind_of_list, kind_of_type, number_dtype
 from dataload.memory import Allocator
 from dataload.padding import clear_unused_bytes, filling
@@ -179,28 +179,14 @@ def _as_arrays(values: Sequence[Any], path: Path) -> list[NDArray[Any]]:
     arrays: list[NDArray[Any]] = []
     for i, value in enumerate(values):
         try:
-            arrays.append(_list_as_array(value) if isinstance(value, list) else as_array(value))
+            arrays.append(list_as_array(value) if isinstance(value, list) else as_array(value))
         except CollateError as error:
             raise CollateError(f"{where(path, 'the sample')} {error}, in sample {i} of the batch") from error.__cause__
-    if any(isinstance(value, list) and not value for value in values):
-        dtype = next(
-            array.dtype for value, array in zip(values, arrays, strict=True) if not isinstance(value, list) or value
-        )
-        return [array if array.size else array.astype(dtype) for array in arrays]
+    empty = [isinstance(value, list) and not value for value in values]
+    if any(empty):
+        dtype = next(array.dtype for array, unknown in zip(arrays, empty, strict=True) if not unknown)
+        return [array.astype(dtype) if unknown else array for array, unknown in zip(arrays, empty, strict=True)]
     return arrays
-
-
-def _list_as_array(numbers: list[Any]) -> NDArray[Any]:
-    types = set(map(type, numbers))
-    whole = all(issubclass(cls, int | np.integer | np.bool_) for cls in types)
-    try:
-        # Where numpy finds the dtype, whole numbers beyond int64 become rounded floats.
-        array = np.array(numbers, np.int64) if types == {int} else np.asarray(numbers)
-    except OverflowError:
-        raise CollateError(unlike.BEYOND_64_BITS) from None
-    if array.dtype.kind == "O" or (whole and array.dtype.kind not in "biu"):
-        raise CollateError(unlike.BEYOND_64_BITS)
-    return array
 
 
 def _widest_text(arrays: Sequence[NDArray[Any]], path: Path) -> np.dtype[Any]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import inspect
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from typing import Any
 
@@ -83,7 +83,7 @@ def replace_field(sample: Any, field: Field, value: Any) -> Any:
     if isinstance(sample, dict):
         return {**sample, field: value}
     if is_record(sample):
-        cls: Hashable = type(sample)
+        cls: Any = type(sample)
         if hasattr(sample, "__post_init__") and field in _constructed_with(cls):
             return dataclasses.replace(sample, **{str(field): value})
         return replace_all(sample, {field: value})
