@@ -7,7 +7,6 @@ the collate function which axes vary, so it does not depend on how long the samp
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from typing import Any
@@ -15,6 +14,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dataload.adapters.leaves import (
+    Leaf,
+    Lists,
+    Shape,
+    as_leaf,
+    dtype_name,
+    flatten,
+    is_column,
+    is_lists,
+    spec_of_lists,
+)
 from dataload.batching import SizedBatches
 from dataload.collate import Pad, Stack
 from dataload.errors import CollateError, ConfigError
@@ -26,6 +36,7 @@ from dataload.samples import (
     field_names,
     get_field,
     is_container,
+    is_namedtuple,
     leaves,
     map_fields,
     map_leaves,
@@ -33,29 +44,13 @@ from dataload.samples import (
     where,
 )
 
-Shape = tuple[int | None, ...]
-
-
-@dataclass(frozen=True)
-class Leaf:
-    """One array of a batch.
-
-    Attributes:
-        path: of field names and positions, from the batch to the array.
-        shape: None for an axis that varies; None as a whole where even the number of axes does.
-        dtype: object for strings.
-    """
-
-    path: Path
-    shape: Shape | None
-    dtype: np.dtype[Any]
-
 
 def find_spec(loader: Loader) -> Any:
     """Return the structure of the loader's batches with a `Leaf` for each array; the loader stays where it is.
 
     The first batch is made once for this. With a collate function other than `stack` and `pad`, the second and the
-    last one are made too, and an axis counts as varying if it differs between them.
+    last one are made too, and an axis counts as varying if it differs between them. A list of numbers or texts per
+    sample, in a batch that `stack` or `pad` made, is a `Lists`.
 
     Raises:
         ConfigError: the loader has no batches.
@@ -68,7 +63,11 @@ def find_spec(loader: Loader) -> Any:
     if not chosen:
         raise ConfigError(f"{loader!r} has no batches, so what they look like cannot be found: pass element_spec=")
     batches = [loader.pipeline.run(epoch, indices) for indices in chosen]
-    probes = [{path: _as_array(leaf, path) for path, leaf in leaves(batch, is_leaf=_is_column)} for batch in batches]
+    is_leaf = is_column if layout is None else _is_leaf
+    probes = [dict(leaves(batch, is_leaf=is_leaf)) for batch in batches]
+    for probe in probes:
+        for path, leaf in probe.items():
+            probe[path] = leaf if layout is not None and is_lists(leaf) else as_leaf(leaf, path)
     sizes = [len(indices) for indices in chosen]
     # With drop_last all batches have one size; else the last one is smaller, and so is the first after a resume.
     full = loader.drop_last and loader.batch_size is not None
@@ -77,11 +76,16 @@ def find_spec(loader: Loader) -> Any:
         shape_of = partial(_collated_shape, batches[0], probes[0], layout, None if not full else loader.batch_size)
     else:
         shape_of = partial(_common_shape, probes, sizes, full)
-    return map_arrays(batches[0], lambda array, path: Leaf(path, shape_of(path), array.dtype))
+
+    def spec_of(leaf: Any, path: Path) -> Leaf | Lists:
+        found = probes[0][path]
+        return Leaf(path, shape_of(path), found.dtype) if isinstance(found, np.ndarray) else spec_of_lists(leaf, path)
+
+    return map_leaves(batches[0], spec_of, is_leaf=is_leaf, rebuild=rebuild_as_tree)
 
 
 def conform(batch: Any, spec: Any, path: Path = ()) -> Any:
-    """Return the batch in the structure of the spec, with an array for each `Leaf`.
+    """Return the batch in the structure of the spec, with an array for each `Leaf` and two for each `Lists`.
 
     An array is handed on as it is, if its memory can be; strings become arrays of objects, read-only arrays copies,
     because whoever gets the array may write to it.
@@ -90,11 +94,13 @@ def conform(batch: Any, spec: Any, path: Path = ()) -> Any:
         CollateError: the batch does not fit; the message names the field, what it is and what it should be.
     """
     if isinstance(spec, Leaf):
-        array = _as_array(batch, path)
+        array = as_leaf(batch, path)
         _check_leaf(array, spec)
         return array
+    if isinstance(spec, Lists):
+        return flatten(batch, spec)
     names = field_names(spec)
-    found = field_names(batch) if is_container(batch) and not _is_column(batch) else None
+    found = field_names(batch) if is_container(batch) and not is_column(batch) else None
     if found is None or set(found) != set(names):
         has = type(batch).__name__ if found is None else f"the fields {found}"
         raise CollateError(f"{where(path)} has {has}, where element_spec has the fields {names}: {_ADVICE}")
@@ -108,7 +114,7 @@ def map_arrays(batch: Any, change: Callable[[NDArray[Any], Path], Any]) -> Any:
         CollateError: it holds something else than numbers and strings; the message names the field.
     """
     return map_leaves(
-        batch, lambda leaf, path: change(_as_array(leaf, path), path), is_leaf=_is_column, rebuild=rebuild_as_tree
+        batch, lambda leaf, path: change(as_leaf(leaf, path), path), is_leaf=is_column, rebuild=rebuild_as_tree
     )
 
 
@@ -118,8 +124,8 @@ _ADVICE = "let collate_fn return the same structure, dtypes and number of axes f
 def _check_leaf(array: NDArray[Any], leaf: Leaf) -> None:
     if array.dtype != leaf.dtype:
         raise CollateError(
-            f"{where(leaf.path)} is {_dtype_name(array.dtype)} in this batch, where element_spec has "
-            f"{_dtype_name(leaf.dtype)}: {_ADVICE}"
+            f"{where(leaf.path)} is {dtype_name(array.dtype)} in this batch, where element_spec has "
+            f"{dtype_name(leaf.dtype)}: {_ADVICE}"
         )
     if leaf.shape is None:
         return
@@ -131,10 +137,6 @@ def _check_leaf(array: NDArray[Any], leaf: Leaf) -> None:
             f"{where(leaf.path)} has shape {array.shape} in this batch, where element_spec has {leaf.shape}: "
             "pass element_spec= with None for each axis that varies"
         )
-
-
-def _dtype_name(dtype: np.dtype[Any]) -> str:
-    return "string" if dtype.kind == "O" else str(dtype)
 
 
 def _some_batches(loader: Loader, epoch: int, *, just_first: bool) -> Iterator[IndexArray]:
@@ -151,6 +153,11 @@ def _some_batches(loader: Loader, epoch: int, *, just_first: bool) -> Iterator[I
     yield last
 
 
+def _is_leaf(value: Any) -> bool:
+    """Tell whether a list in a batch of `stack` or `pad` is one column, of values or of lists."""
+    return is_column(value) or is_lists(value)
+
+
 def _collated_shape(
     batch: Any,
     arrays: dict[Path, NDArray[Any]],
@@ -160,22 +167,43 @@ def _collated_shape(
 ) -> Shape:
     """Return the shape of an array made by `stack` or `pad`: which axes vary is known from the function alone."""
     shape = arrays[path].shape
-    field = _sample_field(batch, layout, path[0]) if path else None
-    # The lengths beside a padded array have one axis, so they come out right as well.
-    return (size, *((None, *shape[2:]) if len(shape) > 1 and layout.pads(field) else shape[1:]))
+    axes = _padded_axes(batch, layout.padded_axes, path) if path else layout.padded_axes(None)
+    axes = max(min(axes, len(shape) - 1), 0)
+    return (size, *[None] * axes, *shape[1 + axes :])
 
 
-def _sample_field(batch: Any, layout: Stack | Pad, field: Field) -> Field:
-    """Return what the sample calls a field of the batch: in a tuple each padded array is followed by its lengths."""
-    if not isinstance(field, int) or not isinstance(batch, tuple | list):
-        return field
-    position = at = 0
-    while True:
-        value = batch[at]
-        width = 2 if layout.pads(position) and isinstance(value, np.ndarray) and value.ndim > 1 else 1
-        if field < at + width:
-            return position
-        position, at = position + 1, at + width
+def _padded_axes(container: Any, axes_of: Callable[[Field], int], path: Path) -> int:
+    """Return how many axes are padded of the array at a path of a batch; none where it holds lengths.
+
+    Args:
+        container: the batch, or a part of it.
+        axes_of: says it of the fields of a sample.
+        path: from the container to the array.
+    """
+    field, is_lengths = _origin(container, axes_of, path[0])
+    axes = axes_of(field)
+    if len(path) > 1:
+        return _padded_axes(get_field(container, path[0]), lambda inner: axes, path[1:])
+    return 0 if is_lengths else axes
+
+
+def _origin(container: Any, axes_of: Callable[[Field], int], name: Field) -> tuple[Field, bool]:
+    """Return what the sample calls a field of a batch, and whether this one is the lengths that `pad` put beside it."""
+
+    def is_padded(field: Field, value: Any) -> bool:
+        return axes_of(field) > 0 and isinstance(value, np.ndarray) and value.ndim > 1
+
+    if isinstance(container, tuple | list) and not is_namedtuple(container):
+        position = at = 0
+        while name not in (at, at + 1) or (name == at + 1 and not is_padded(position, container[at])):
+            at += 2 if is_padded(position, container[at]) else 1
+            position += 1
+        return position, name != at
+    if isinstance(name, str) and name.endswith("_lengths"):
+        for field in field_names(container):
+            if f"{field}_lengths" == name and is_padded(field, get_field(container, field)):
+                return field, True
+    return name, False
 
 
 def _common_shape(probes: list[dict[Path, NDArray[Any]]], sizes: list[int], full: bool, path: Path) -> Shape | None:
@@ -186,7 +214,7 @@ def _common_shape(probes: list[dict[Path, NDArray[Any]]], sizes: list[int], full
     for array in arrays:
         if array.dtype != arrays[0].dtype:
             raise CollateError(
-                f"{where(path)} is {_dtype_name(arrays[0].dtype)} in the first batch and {_dtype_name(array.dtype)} in "
+                f"{where(path)} is {dtype_name(arrays[0].dtype)} in the first batch and {dtype_name(array.dtype)} in "
                 f"another: {_ADVICE}"
             )
     if len({array.ndim for array in arrays}) > 1:
@@ -196,34 +224,3 @@ def _common_shape(probes: list[dict[Path, NDArray[Any]]], sizes: list[int], full
         grows = axis == 0 and not full and list(lengths) == sizes
         shape.append(None if grows or len(set(lengths)) > 1 else lengths[0])
     return tuple(shape)
-
-
-def _is_column(value: Any) -> bool:
-    """Tell whether a list is one array, of strings or numbers, and not a container of arrays."""
-    if not isinstance(value, list):
-        return False
-    first = value[0] if value else None
-    nested = isinstance(first, np.ndarray | list) or (hasattr(first, "__array__") and not isinstance(first, np.generic))
-    return not nested and not is_container(first)
-
-
-def _as_array(value: Any, path: Path) -> NDArray[Any]:
-    try:
-        array = value if isinstance(value, np.ndarray) else np.asarray(value)
-    except ValueError as error:
-        raise CollateError(f"{where(path)} does not make one array ({error}): {_ADVICE}") from error
-    if array.dtype.kind in "UST":
-        # The lengths of strings vary; numpy would fill them up to the longest one.
-        return np.array(value, object) if array is not value else array.astype(object)
-    if array.dtype.kind == "O":
-        for item in array.flat:
-            if not isinstance(item, str | bytes):
-                raise CollateError(
-                    f"{where(path)} holds a {type(item).__name__}, which does not go into a tensor: make a number or a "
-                    "string of it in a transform, or leave the field out"
-                )
-        return array
-    if not array.dtype.isnative:
-        return array.astype(array.dtype.newbyteorder("="))
-    # Whoever takes the memory over may write to it.
-    return array if array.flags.writeable else array.copy()

@@ -95,7 +95,7 @@ class KerasBatches(Resumable, keras.utils.PyDataset):  # type: ignore[misc]
 
 
 def _numbers(array: Any, path: Path) -> Any:
-    if array.dtype.kind not in "biufc":
+    if array.dtype.kind not in "biufc" and array.dtype.name != "bfloat16":
         raise CollateError(
             f"{where(path)} is {'text' if array.dtype.kind in 'OUST' else array.dtype}, which Keras has no tensors of: "
             "make numbers of it in a transform, or leave the field out"

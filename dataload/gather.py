@@ -1,12 +1,16 @@
 """The walk that gathers each leaf over the samples of a batch.
 
-What a batch looks like depends on the kinds of the leaves and on which fields are padded, never on the data: a padded
-field has its lengths beside it even where all of them are equal.
+What a batch looks like depends on the kinds of the leaves and on which fields are padded, never on which sample comes
+first: a field is of one kind and one dtype in all samples of a batch, or an error names it. A padded field has its
+lengths beside it even where all of them are equal.
 
-    arrays, numpy numbers, lists of numbers   one array, (batch, ...)
+    arrays, numpy numbers, lists of numbers   one array, (batch, ...); of text as wide as the widest
     bool, int, float                          one array, (batch,) bool, int64, float64
-    str, bytes, None, lists of text, others   a list
-    dict, tuple, list, named tuple, dataclass the same structure around these
+    str, bytes, None, lists of text, others   a list; of a memoryview its bytes
+    dict, tuple, list, named tuple, dataclass the same structure around these; dicts by name, in the first one's order
+
+Of these only None may stand in for another: among values that make a list. An empty list is one of numbers or of text,
+as its neighbours are; a batch of nothing else is an error, because its type would be a guess.
 """
 
 from __future__ import annotations
@@ -18,12 +22,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dataload import unlike
 from dataload.errors import CollateError
+from dataload.foreign import as_array, list_as_array
+from dataload.kinds import Kind, kind_of_list, kind_of_type, number_dtype
 from dataload.memory import Allocator
-from dataload.samples import Path, field_names, get_field, is_namedtuple, is_record, replace_all, where
-from dataload.whole import is_whole, opened
+from dataload.padding import clear_unused_bytes, filling
+from dataload.samples import Path, field_names, get_field, rebuild, where
+from dataload.whole import opened
 
-_NUMBERS = (bool, int, float, complex)
+_LISTED = {Kind.TEXT, Kind.NONE, Kind.OBJECT, Kind.VIEW}
+_NUMERIC = {Kind.ARRAY, Kind.NUMBER, Kind.NUMBERS, Kind.EMPTY}
+_TEXT_KINDS = ({"U"}, {"S"})
 
 
 @dataclass(frozen=True)
@@ -40,41 +50,47 @@ class Gather:
 
     Attributes:
         alloc: where the arrays are written.
-        padded: tells by its path whether a leaf is padded.
+        axes: tells by its path how many leading axes of a leaf are padded; 0 for none.
         value: what padding is filled with.
     """
 
     alloc: Allocator
-    padded: Callable[[Path], bool]
+    axes: Callable[[Path], int]
     value: float
 
     def gather(self, values: Sequence[Any], path: Path) -> Any:
-        first = values[0]
-        # One row of a table may be an array of several axes where the next is a list of arrays.
-        if is_whole(first) or (getattr(first, "ndim", 0) > 1 and any(map(is_whole, values))):
-            return list(map(opened, values))
-        if isinstance(first, list) and _are_texts(values):
-            return list(values)
-        if isinstance(first, dict) or is_record(first) or is_namedtuple(first):
+        types = set(map(type, values))
+        if types == {np.ndarray}:  # Mostly.
+            return self._arrays(values, path)
+        kind_of = {cls: kind_of_type(cls) for cls in types}
+        kinds = set(kind_of.values())
+        if Kind.LIST in kinds:
+            kinds.remove(Kind.LIST)
+            kinds |= {kind_of_list(value) for value in values if kind_of[type(value)] is Kind.LIST}
+        if kinds <= _LISTED:
+            return _bytes_of_views(values, path) if Kind.VIEW in kinds else list(values)
+        if kinds == {Kind.NUMBER}:
+            return self._numbers(values, types, path)
+        if kinds == {Kind.DICT} or (kinds in ({Kind.RECORD}, {Kind.NAMED_TUPLE}) and len(types) == 1):
             return self._named(values, path)
-        if isinstance(first, tuple) or (isinstance(first, list) and not _is_numbers(first)):
+        if kinds == {Kind.TUPLE} or kinds == {Kind.LIST}:
             return self._positional(values, path)
-        if isinstance(first, str | bytes):
+        if Kind.EMPTY in kinds and kinds <= {Kind.EMPTY, Kind.NONE}:
+            raise unlike.all_empty(path)
+        if kinds <= {Kind.TEXTS, Kind.EMPTY, Kind.NONE}:
             return list(values)
-        if isinstance(first, _NUMBERS):
-            return self._numbers(values, path)
-        if isinstance(first, list) or hasattr(first, "__array__"):
-            return self._arrays([np.asarray(value) for value in values], path)
-        return list(values)
+        if kinds <= _NUMERIC:
+            return self._arrays(_as_arrays(values, path), path)
+        # One row of a table may be an array of several axes where the next is a list of arrays.
+        if kinds <= {Kind.WHOLE, Kind.ARRAY, Kind.NONE} and Kind.WHOLE in kinds:
+            return list(map(opened, values))
+        raise unlike.kinds(values, path)
 
     def _named(self, values: Sequence[Any], path: Path) -> Any:
         first, names = values[0], field_names(values[0])
         for i, value in enumerate(values):
-            if type(value) is not type(first) or set(field_names(value)) != set(names):
-                raise CollateError(
-                    f"{_where(path)} has the fields {names} in sample 0 of the batch but "
-                    f"{field_names(value) or type(value).__name__} in sample {i}"
-                )
+            if set(field_names(value)) != set(names):
+                raise unlike.fields(values, i, path)
         batch: dict[Any, Any] = {}
         lengths: dict[str, Any] = {}
         for name in names:
@@ -85,99 +101,110 @@ class Gather:
             batch[name] = gathered
         for name in lengths:
             if name in batch:
-                raise CollateError(f"{_where(path)} has a field {name!r}, which padding would overwrite: rename it")
+                raise CollateError(
+                    f"{where(path, 'the sample')} has a field {name!r}, which padding would overwrite: rename it"
+                )
         if lengths or isinstance(first, dict):
             # A dataclass or named tuple has no place for the lengths, so its batch is a dict.
             return _with_lengths(batch, lengths)
-        if is_record(first):
-            return replace_all(first, batch)
-        return type(first)(**batch)
+        return rebuild(first, batch)
 
     def _positional(self, values: Sequence[Any], path: Path) -> Any:
         first = values[0]
         for i, value in enumerate(values):
-            if not isinstance(value, type(first)) or len(value) != len(first):
-                found = f"{len(value)}" if isinstance(value, tuple | list) else f"a {type(value).__name__}"
-                raise CollateError(
-                    f"{_where(path)} has {len(first)} elements in sample 0 of the batch but {found} in sample {i}"
-                )
+            if len(value) != len(first):
+                raise unlike.positions(values, i, path)
         batch: list[Any] = []
         for position in range(len(first)):
             gathered = self.gather([value[position] for value in values], (*path, position))
             batch += [gathered.array, gathered.lengths] if isinstance(gathered, Padded) else [gathered]
         return batch if isinstance(first, list) else tuple(batch)
 
-    def _numbers(self, values: Sequence[Any], path: Path) -> NDArray[Any]:
-        for i, value in enumerate(values):
-            if not isinstance(value, (*_NUMBERS, np.number, np.bool_)):
-                raise CollateError(
-                    f"{_where(path)} is {values[0]!r} in sample 0 of the batch but {value!r} in sample {i}: "
-                    "give it a number in a transform, or leave the field out"
-                )
+    def _numbers(self, values: Sequence[Any], types: set[type], path: Path) -> NDArray[Any]:
+        dtypes = {number_dtype(cls) for cls in types}
+        if len(dtypes) > 1:
+            raise unlike.dtypes([number_dtype(type(value)) for value in values], path, values)
         try:
-            array = np.asarray(values)
+            array = np.array(values, dtypes.pop())
         except OverflowError:
-            array = np.asarray(values, object)
-        if array.dtype == object or array.dtype == np.uint64:
-            raise CollateError(f"{_where(path)} has whole numbers beyond 64 bits: convert them in a transform")
-        return self._fill(array.shape, array.dtype, array)
+            raise unlike.too_large(values, path) from None
+        return self._fill(array)
 
-    def _arrays(self, arrays: list[NDArray[Any]], path: Path) -> Any:
-        # An empty list has no type of its own.
-        dtype = next((array.dtype for array in arrays if array.size), arrays[0].dtype)
-        for i, array in enumerate(arrays):
-            if array.dtype != dtype and array.size:
-                raise CollateError(
-                    f"{_where(path)} is {dtype} in one sample of the batch and {array.dtype} in sample {i}: "
-                    f"convert it in a transform, such as lambda x: x.astype({dtype.name!r})"
-                )
-        if arrays[0].ndim and self.padded(path):
-            return self._pad(arrays, dtype, path)
+    def _arrays(self, arrays: Sequence[NDArray[Any]], path: Path) -> Any:
+        dtype = arrays[0].dtype
+        for array in arrays:
+            if array.dtype != dtype:
+                dtype = _widest_text(arrays, path)
+                break
+        axes = min(self.axes(path), arrays[0].ndim)
+        if axes:
+            return self._pad(arrays, dtype, axes, path)
         shape = arrays[0].shape
         for i, array in enumerate(arrays):
             if array.shape != shape:
-                raise CollateError(
-                    f"{_where(path)} has shape {shape} in sample 0 of the batch and {array.shape} in sample {i}, "
-                    "which cannot be stacked: use collate_fn=pad, or PadOrTrim(length) as a transform"
-                )
+                raise unlike.shapes(arrays, i, path)
         out = self.alloc((len(arrays), *shape), dtype)
         for i, array in enumerate(arrays):
             out[i] = array
+        clear_unused_bytes(out)
         return out
 
-    def _pad(self, arrays: list[NDArray[Any]], dtype: np.dtype[Any], path: Path) -> Padded:
-        rest = arrays[0].shape[1:]
+    def _pad(self, arrays: Sequence[NDArray[Any]], dtype: np.dtype[Any], axes: int, path: Path) -> Padded:
+        first = arrays[0]
         for i, array in enumerate(arrays):
-            if array.ndim != arrays[0].ndim or array.shape[1:] != rest:
-                raise CollateError(
-                    f"{_where(path)} has shape {arrays[0].shape} in sample 0 of the batch and {array.shape} in "
-                    f"sample {i}: padding evens out the leading axis only"
-                )
-        lengths = np.array([len(array) for array in arrays], np.int64)
-        out = self.alloc((len(arrays), int(lengths.max()), *rest), dtype)
+            if array.ndim != first.ndim or array.shape[axes:] != first.shape[axes:]:
+                raise unlike.padded_shapes(arrays, i, axes, path)
+        lengths = np.array([array.shape[:axes] for array in arrays], np.int64)
+        out = self.alloc((len(arrays), *lengths.max(0).tolist(), *first.shape[axes:]), dtype)
+        fill = filling(dtype, self.value, path)
         for i, array in enumerate(arrays):
-            out[i, : len(array)] = array
-            out[i, len(array) :] = self.value
-        return Padded(out, self._fill(lengths.shape, lengths.dtype, lengths))
+            if axes == 1:
+                out[i, : len(array)] = array
+                out[i, len(array) :] = fill
+            else:
+                out[i] = fill
+                out[i][tuple(map(slice, array.shape[:axes]))] = array
+        clear_unused_bytes(out)
+        return Padded(out, self._fill(lengths[:, 0] if axes == 1 else lengths))
 
-    def _fill(self, shape: tuple[int, ...], dtype: np.dtype[Any], values: NDArray[Any]) -> NDArray[Any]:
-        out = self.alloc(shape, dtype)
+    def _fill(self, values: NDArray[Any]) -> NDArray[Any]:
+        out = self.alloc(values.shape, values.dtype)
         out[...] = values
+        clear_unused_bytes(out)
         return out
 
 
-def _are_texts(values: Sequence[Any]) -> bool:
-    """Tell whether these are lists of texts, which are one value each: how many there are says nothing."""
-    filled = next((value for value in values if isinstance(value, list) and value), [])
-    return bool(filled) and all(isinstance(text, str | bytes) for text in filled)
+def _as_arrays(values: Sequence[Any], path: Path) -> list[NDArray[Any]]:
+    """Return arrays for arrays of any library, numbers and lists of numbers; empty lists have their dtype of others."""
+    arrays: list[NDArray[Any]] = []
+    for i, value in enumerate(values):
+        try:
+            arrays.append(list_as_array(value) if isinstance(value, list) else as_array(value))
+        except CollateError as error:
+            raise CollateError(f"{where(path, 'the sample')} {error}, in sample {i} of the batch") from error.__cause__
+    empty = [isinstance(value, list) and not value for value in values]
+    if any(empty):
+        dtype = next(array.dtype for array, unknown in zip(arrays, empty, strict=True) if not unknown)
+        return [array.astype(dtype) if unknown else array for array, unknown in zip(arrays, empty, strict=True)]
+    return arrays
 
 
-def _where(path: Path) -> str:
-    return where(path, "the sample")
+def _widest_text(arrays: Sequence[NDArray[Any]], path: Path) -> np.dtype[Any]:
+    """Return the dtype of arrays of text of several widths: only these may differ."""
+    if {array.dtype.kind for array in arrays} in _TEXT_KINDS:
+        return np.result_type(*(array.dtype for array in arrays))
+    raise unlike.dtypes([array.dtype for array in arrays], path)
 
 
-def _is_numbers(values: list[Any]) -> bool:
-    return all(isinstance(value, (*_NUMBERS, np.number)) for value in values)
+def _bytes_of_views(values: Sequence[Any], path: Path) -> list[Any]:
+    """Return the values with bytes in place of views, whose memory may be another's by the time they are read."""
+    for i, value in enumerate(values):
+        if isinstance(value, memoryview) and value.format not in ("B", "b", "c"):
+            raise CollateError(
+                f"{where(path, 'the sample')} is a memoryview of format {value.format!r} in sample {i} of the batch: "
+                "use numpy.asarray(x) in a transform"
+            )
+    return [bytes(value) if isinstance(value, memoryview) else value for value in values]
 
 
 def _with_lengths(batch: dict[Any, Any], lengths: dict[str, Any]) -> dict[Any, Any]:

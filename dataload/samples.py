@@ -5,8 +5,11 @@ Every walk over a container in the library is made of these functions, so that a
 
 from __future__ import annotations
 
+import copy
 import dataclasses
+import inspect
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 from typing import Any
 
 from dataload.errors import FieldError
@@ -53,32 +56,53 @@ def get_field(sample: Any, field: Field) -> Any:
     """Return one field: by key of a dict, by name of a dataclass or named tuple, by position of a tuple or list.
 
     Raises:
-        FieldError: there is none; the message lists those that are there.
+        FieldError: there is none, or a dataclass has not set it; the message lists those that are there.
     """
     if isinstance(sample, dict):
         if field in sample:
             return sample[field]
     elif isinstance(field, str) and (is_record(sample) or is_namedtuple(sample)):
         if field in field_names(sample):
-            return getattr(sample, field)
+            try:
+                return getattr(sample, field)
+            except AttributeError as error:
+                raise FieldError(
+                    f"field {field!r} of a {type(sample).__name__} has no value: set it in __post_init__, or give it a "
+                    "default"
+                ) from error
     elif isinstance(sample, tuple | list) and isinstance(field, int) and -len(sample) <= field < len(sample):
         return sample[field]
     raise _missing(sample, field)
 
 
 def replace_field(sample: Any, field: Field, value: Any) -> Any:
-    """Return a shallow copy of the sample with one field replaced; the sample itself may belong to the source."""
+    """Return a shallow copy of the sample with one field replaced; the sample itself may belong to the source.
+
+    A dataclass with a `__post_init__` runs it again, so that what that derives fits the new value.
+    """
     if isinstance(sample, dict):
         return {**sample, field: value}
     if is_record(sample):
-        return dataclasses.replace(sample, **{str(field): value})
+        cls: Any = type(sample)
+        if hasattr(sample, "__post_init__") and field in _constructed_with(cls):
+            return dataclasses.replace(sample, **{str(field): value})
+        return replace_all(sample, {field: value})
     if is_namedtuple(sample) and isinstance(field, str):
         return sample._replace(**{field: value})
     changed = list(sample)
     changed[int(field)] = value
     if is_namedtuple(sample):
-        return type(sample)(*changed)
+        return sample._make(changed)
     return changed if isinstance(sample, list) else tuple(changed)
+
+
+@lru_cache(maxsize=256)
+def _constructed_with(cls: Any) -> frozenset[str]:
+    """Return the fields that the constructor of a dataclass takes; none if it needs something else beside them."""
+    names = frozenset(field.name for field in dataclasses.fields(cls) if field.init)
+    parameters = inspect.signature(cls).parameters.values()
+    enough = all(part.name in names or part.default is not part.empty for part in parameters)
+    return names if enough else frozenset()
 
 
 def rebuild(container: Any, values: dict[Any, Any]) -> Any:
@@ -93,24 +117,27 @@ def rebuild(container: Any, values: dict[Any, Any]) -> Any:
     if is_record(container):
         return replace_all(container, values)
     if is_namedtuple(container):
-        return type(container)(*values.values())
+        return container._make(values.values())
     items = list(values.values())
     return items if isinstance(container, list) else tuple(items)
 
 
 def replace_all(record: Any, values: dict[Any, Any]) -> Any:
-    """Return a copy of a dataclass instance with other values, fields that its constructor does not take included."""
-    given = {field.name for field in dataclasses.fields(record) if field.init}
-    copy = dataclasses.replace(record, **{name: value for name, value in values.items() if name in given})
-    for name in values.keys() - given:
-        object.__setattr__(copy, name, values[name])
-    return copy
+    """Return a copy of a dataclass instance with other values.
+
+    Neither the constructor nor `__post_init__` runs: they are made for one sample and not for a batch, and not every
+    field can be given to them.
+    """
+    changed = copy.copy(record)
+    for name, value in values.items():
+        object.__setattr__(changed, name, value)  # also where it is frozen
+    return changed
 
 
 def rebuild_as_tree(container: Any, values: dict[Any, Any]) -> Any:
     """Return the values in a container that every framework knows: a named tuple, else a tuple or a dict."""
     if is_namedtuple(container):
-        return type(container)(*values.values())
+        return container._make(values.values())
     return tuple(values.values()) if isinstance(container, tuple | list) else values
 
 

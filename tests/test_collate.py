@@ -2,6 +2,7 @@
 
 from collections import namedtuple
 from dataclasses import dataclass
+from functools import partial
 
 import conformance
 import numpy as np
@@ -11,7 +12,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from dataload import pad, stack
-from dataload.errors import CollateError
+from dataload.collate import Pad, Stack, as_collate
+from dataload.errors import CollateError, ConfigError
 
 
 @dataclass
@@ -102,7 +104,7 @@ def test_collate_writes_where_the_allocator_says():
         (stack, [{"a": {"b": 1}}, {"a": {"b": None}}], "'a.b' is 1 in sample 0 .* None in sample 1"),
         (stack, [{"x": np.ones(1)}, {"x": np.ones(1, "f4")}], r"float64.*float32 in sample 1.*astype\('float64'\)"),
         (stack, [(1, 2), (1,)], "2 elements in sample 0 .* 1 in sample 1"),
-        (stack, [(1, 2), 3], "2 elements in sample 0 .* a int in sample 1"),
+        (stack, [(1, 2), 3], "a tuple of 2 elements in sample 0 .* 3 in sample 1: give it one type"),
         (stack, [{"x": 2**70}], "'x' has whole numbers beyond 64 bits"),
         (pad, [{"x": np.ones(1), "x_lengths": 1}], "'x_lengths', which padding would overwrite"),
     ],
@@ -110,3 +112,80 @@ def test_collate_writes_where_the_allocator_says():
 def test_what_makes_no_batch_is_named(collate, samples, message):
     with pytest.raises(CollateError, match=message):
         collate(samples)
+
+
+# Several axes.
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), min_size=1, max_size=6),
+    st.sampled_from([(), (3,)]),
+    st.integers(2, 3),
+)
+def test_padding_over_several_axes_keeps_every_value_and_the_size_of_each_sample(sizes, rest, axes):
+    samples = [{"x": np.random.default_rng(i).normal(size=(*size, *rest))} for i, size in enumerate(sizes)]
+    batch = pad(samples, axes=axes, value=-7)
+    padded = min(axes, 2 + len(rest))
+    assert batch["x"].shape == (len(sizes), *np.max(sizes, 0), *rest)
+    assert batch["x_lengths"].tolist() == [[*size, *rest][:padded] for size in sizes]
+    assert batch["x_lengths"].dtype == np.int64
+    for row, sample, (height, width) in zip(batch["x"], samples, sizes, strict=True):
+        assert np.array_equal(row[:height, :width], sample["x"])
+        assert (row[height:] == -7).all() and (row[:, width:] == -7).all()
+
+
+def test_arrays_of_fewer_axes_are_padded_in_all_of_theirs():
+    samples = [{"picture": np.ones((n, 3 - n)), "tokens": [1] * n, "label": n} for n in (1, 2)]
+    batch = pad(samples, axes=2)
+    assert batch["picture"].shape == (2, 2, 2) and batch["picture_lengths"].tolist() == [[1, 2], [2, 1]]
+    assert batch["tokens"].shape == (2, 2) and batch["tokens_lengths"].tolist() == [1, 2]
+    assert batch["label"].tolist() == [1, 2]
+
+
+def test_an_option_of_pad_reaches_what_the_loader_collates_with():
+    for function in (partial(pad, axes=2), partial(partial(pad, fields=[0]), axes=2, value=1.0)):
+        collate = as_collate(function)
+        assert isinstance(collate, Pad) and collate.padded_axes(0) == 2
+        assert collate.padded_axes(1) == (2 if collate.fields is None else 0)
+    assert Stack().padded_axes("x") == 0 and Pad(["x"]).padded_axes("x") == 1
+
+
+@pytest.mark.parametrize("axes", [0, -1, 1.0, True, None])
+def test_a_number_of_axes_that_is_none_is_refused(axes):
+    with pytest.raises(ConfigError, match="must be the number of leading axes to pad"):
+        pad([np.ones(1)], axes=axes)
+
+
+def test_unlike_axes_behind_those_that_are_padded_are_refused_with_the_mend():
+    samples = [{"x": np.ones((2, 3, 4))}, {"x": np.ones((2, 3, 5))}]
+    with pytest.raises(CollateError, match=r"'x' has shape.*the first 2 axes only; pad\(..., axes=3\) evens out all"):
+        pad(samples, axes=2)
+    with pytest.raises(CollateError, match="same number of axes"):
+        pad([{"x": np.ones((2, 3))}, {"x": np.ones(2)}], axes=2)
+
+
+@pytest.mark.parametrize(
+    ("values", "filled"),
+    [
+        (np.array(["ab", "c"]), ""),
+        (np.array([b"ab", b"c"]), b""),
+        (np.array([1, "a"], object), None),
+        (np.array([True, True]), False),
+        (np.array([1, 2], np.uint8), 0),
+    ],
+)
+def test_padding_is_filled_with_what_the_dtype_holds(values, filled):
+    batch, _ = pad([values, values[:1]])
+    assert batch.dtype == values.dtype and batch.tolist() == [values.tolist(), [*values[:1].tolist(), filled]]
+
+
+@pytest.mark.parametrize("dtype", ["M8[s]", "m8[ms]"])
+def test_times_are_padded_with_no_time(dtype):
+    batch, _ = pad([np.zeros(2, dtype), np.zeros(1, dtype)])
+    assert np.isnat(batch).tolist() == [[False, False], [False, True]]
+
+
+@pytest.mark.parametrize(("dtype", "value"), [("u1", -1), ("i1", 300), ("i8", float("nan")), ("i4", 0.5), ("?", 2)])
+def test_a_filling_that_the_dtype_cannot_hold_is_refused(dtype, value):
+    with pytest.raises(CollateError, match=r"'x' is .*, which cannot hold value=.*convert the field"):
+        pad([{"x": np.ones(1, dtype)}], value=value)

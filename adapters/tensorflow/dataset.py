@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from dataload.adapters.element_spec import Leaf, find_spec
+from dataload.adapters.element_spec import find_spec
+from dataload.adapters.leaves import Leaf, Lists
 from dataload.adapters.tensorflow.passes import DatasetPasses
-from dataload.adapters.tensorflow.ragged import make_ragged
+from dataload.adapters.tensorflow.ragged import assemble, check_padded, has_lists
 from dataload.errors import CollateError, ConfigError, DataloadError
 from dataload.loader import Loader
 from dataload.samples import Path, map_fields, rebuild_as_tree, where
@@ -24,7 +25,9 @@ from dataload.samples import Path, map_fields, rebuild_as_tree, where
 def to_dataset(loader: Loader, *, element_spec: Any = None, ragged: bool = False) -> tf.data.Dataset:
     """Return the loader as a Dataset, whose elements are the loader's batches as tensors on the loader's own memory.
 
-    Dicts, tuples and named tuples stay what they are, lists become tuples and dataclasses dicts; strings are tf.string.
+    Dicts, tuples and named tuples stay what they are, lists become tuples and dataclasses dicts; strings are tf.string,
+    file names that are not UTF-8 the bytes that they are. A list of texts per sample, such as its tags, is a
+    `tf.RaggedTensor` (batch, None).
 
     Each pass over the dataset is the loader's next epoch, as with `iter(loader)`, with two differences, because Keras
     begins passes that it drops, and never asks for more than the last batch. A pass that Keras drops after one batch of
@@ -45,14 +48,15 @@ def to_dataset(loader: Loader, *, element_spec: Any = None, ragged: bool = False
 
     Args:
         loader: makes the batches, with its own workers, order and state.
-        element_spec: the structure of a batch with a `tf.TensorSpec` for each array. None finds it: one batch is made
-            for that, three with a collate function other than `stack` and `pad`. The batch axis is None unless the
-            loader has drop_last, axes that are padded are None.
-        ragged: fields that `pad` has padded become `tf.RaggedTensor`, without the padding and with one copy; their
-            lengths stay beside them.
+        element_spec: the structure of a batch with a `tf.TensorSpec` for each array, and a
+            `tf.RaggedTensorSpec([None, None], dtype)` for lists of numbers or texts per sample. None finds it: one
+            batch is made for that, three with a collate function other than `stack` and `pad`. The batch axis is None
+            unless the loader has drop_last, axes that are padded are None.
+        ragged: fields that `pad` has padded become `tf.RaggedTensor`, without the padding and with one copy, ragged
+            along each axis that was padded; their lengths stay beside them.
 
     Raises:
-        ConfigError: the loader has no batches, element_spec holds something else than `tf.TensorSpec`, or ragged=True
+        ConfigError: the loader has no batches, element_spec holds something else than such specs, or ragged=True
             where nothing is padded.
         CollateError: a field is of a kind that TensorFlow has no dtype for.
 
@@ -61,6 +65,8 @@ def to_dataset(loader: Loader, *, element_spec: Any = None, ragged: bool = False
     (TensorSpec(shape=(None,), dtype=tf.float64, name=None), 2)
     """
     spec = find_spec(loader) if element_spec is None else _read_signature(element_spec, ())
+    if ragged:
+        check_padded(loader, spec)
     signature = _signature(spec)
     # An order that does not follow from the seed has been read from elsewhere, and may be longer in another epoch.
     known = loader.plan.order_digest(loader.state_dict()["epoch"]) is None
@@ -88,29 +94,41 @@ def to_dataset(loader: Loader, *, element_spec: Any = None, ragged: bool = False
     # TensorFlow keeps the generator function for ever, so that one must not hold the loader and its workers. Datasets
     # and iterators made of this dataset hold it.
     dataset._dataload_passes = passes
-    return make_ragged(dataset, loader, spec) if ragged else dataset
+    return assemble(dataset, spec, padded=ragged) if ragged or has_lists(spec) else dataset
 
 
 def _signature(spec: Any) -> Any:
-    """Return the structure with a `tf.TensorSpec` for each `Leaf`."""
+    """Return the structure with a `tf.TensorSpec` for each `Leaf`, and two for each `Lists`: elements and lengths."""
     if isinstance(spec, Leaf):
-        try:
-            dtype = tf.as_dtype(spec.dtype)
-        except TypeError as error:
-            raise CollateError(
-                f"{where(spec.path)} is {spec.dtype}, which TensorFlow has no dtype for: convert it in a transform, or "
-                "leave the field out"
-            ) from error
-        return tf.TensorSpec(spec.shape, dtype)
+        return tf.TensorSpec(spec.shape, _dtype(spec))
+    if isinstance(spec, Lists):
+        return tf.TensorSpec([None], _dtype(spec)), tf.TensorSpec([None], tf.int64)
     return map_fields(spec, lambda name, child: _signature(child), rebuild_as_tree)
 
 
+def _dtype(leaf: Leaf | Lists) -> tf.DType:
+    try:
+        return tf.as_dtype(leaf.dtype)
+    except TypeError as error:
+        raise CollateError(
+            f"{where(leaf.path)} is {leaf.dtype}, which TensorFlow has no dtype for: convert it in a transform, or "
+            "leave the field out"
+        ) from error
+
+
 def _read_signature(element_spec: Any, path: Path) -> Any:
-    """Return the structure with a `Leaf` for each `tf.TensorSpec`."""
+    """Return the structure with a `Leaf` for each `tf.TensorSpec`, and a `Lists` for each `tf.RaggedTensorSpec`."""
     if isinstance(element_spec, tf.TensorSpec):
         shape = element_spec.shape
         dtype = np.dtype(element_spec.dtype.as_numpy_dtype)
         return Leaf(path, None if shape.rank is None else tuple(shape), dtype)
+    if isinstance(element_spec, tf.RaggedTensorSpec):
+        if element_spec.ragged_rank != 1 or element_spec.shape.rank != 2:
+            raise ConfigError(
+                f"element_spec has {element_spec} for {where(path)}: a list per sample is "
+                "tf.RaggedTensorSpec([None, None], dtype)"
+            )
+        return Lists(path, np.dtype(element_spec.dtype.as_numpy_dtype))
     if isinstance(element_spec, dict | tuple | list):
         return map_fields(element_spec, lambda name, child: _read_signature(child, (*path, name)), rebuild_as_tree)
     raise ConfigError(
