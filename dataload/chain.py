@@ -172,17 +172,42 @@ class Chain:
                 known here; the message says which.
         """
         try:
-            content = json.loads(text)
-        except ValueError as error:
-            raise ChainError(f"this is no JSON ({error}): a chain is written by chain.to_json()") from error
+            return cls._from_content(_read_json(text))
+        except RecursionError:
+            raise ChainError("this is not a chain written by chain.to_json(): it is nested too deeply") from None
+
+    @classmethod
+    def _from_content(cls, content: Any) -> Chain:
         if not isinstance(content, dict) or not isinstance(content.get("transforms"), list):
             raise ChainError("this is not a chain written by chain.to_json(): it has no list of transforms")
-        if content.get("dataload_chain") != JSON_FORMAT:
+        written = content.get("dataload_chain")
+        if type(written) is not int or written != JSON_FORMAT:
             raise ChainError(
-                f"the chain is written in format {content.get('dataload_chain')!r}, this dataload reads {JSON_FORMAT}: "
+                f"the chain is written in format {written!r:.40}, this dataload reads {JSON_FORMAT}: "
                 "install a newer dataload"
             )
         return cls([decode(transform, f"transform {i}") for i, transform in enumerate(content["transforms"])])
+
+
+def _read_json(text: Any) -> Any:
+    """Return what strict JSON text holds, which names nothing twice and has no words for what is not a number."""
+    if not isinstance(text, str | bytes | bytearray):
+        raise ChainError(f"this is a {type(text).__name__}, not JSON text: a chain is written by chain.to_json()")
+    try:
+        return json.loads(text, object_pairs_hook=_once, parse_constant=_no_number)
+    except ValueError as error:
+        raise ChainError(f"this is no JSON ({error}): a chain is written by chain.to_json()") from error
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    content = dict(pairs)
+    if len(content) < len(pairs):
+        raise ValueError(f"a name stands twice among {[name for name, _ in pairs]!s:.200}")
+    return content
+
+
+def _no_number(word: str) -> None:
+    raise ValueError(f"{word} is no number")
 
 
 def apply(transforms: Sequence[Transform], value: Any, rng: np.random.Generator | None) -> Any:

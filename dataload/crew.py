@@ -10,6 +10,7 @@ from dataload.options import Options
 from dataload.pipeline import Pipeline
 from dataload.tuning import Interval, Tuner
 from dataload.workers import Choice, Workers, WorkerStatistics, kind_name, start_workers
+from dataload.workers.undisturbed import undisturbed
 
 
 class Crew:
@@ -46,11 +47,16 @@ class Crew:
         """Return the workers, which are started if there are none in this process."""
         self._forget_after_fork()
         if self._workers is None:
-            worker = self._options.worker if self._choice is None else self._choice.worker
-            workers = start_workers(worker, self.num_workers, self._pipeline)
-            # Ends them when the crew is forgotten, and at the exit of the interpreter.
-            self._workers, self._end = workers, weakref.finalize(self, workers.close)
+            undisturbed(self._start)
+        assert self._workers is not None
         return self._workers
+
+    def _start(self) -> None:
+        worker = self._options.worker if self._choice is None else self._choice.worker
+        workers = start_workers(worker, self.num_workers, self._pipeline)
+        # Ends them when the crew is forgotten, and at the exit of the interpreter.
+        self._end = weakref.finalize(self, workers.close)
+        self._workers = workers
 
     def window(self) -> int:
         """Return how many batches may be in the making or waiting."""

@@ -12,10 +12,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from dataload.errors import ChainError
+from dataload.errors import ChainError, ConfigError
 
 Upgrade = Callable[[int, dict[str, Any]], dict[str, Any]]
 _Class = TypeVar("_Class", bound=type)
+# Far above any version, and short enough for a message.
+_MAX_VERSION = 1 << 31
 
 
 @dataclass(frozen=True)
@@ -124,16 +126,21 @@ def decode(value: Any, where: str) -> Any:
         where: place of the value, for messages.
 
     Raises:
-        ChainError: a class, a version or a field that is not known here; the message names it.
+        ChainError: a class, a version or a field that is not known here, or a value that its class refuses; the
+            message names it.
     """
     if isinstance(value, list):
         return tuple(decode(item, where) for item in value)
     if not isinstance(value, dict):
         return value
     if not {"transform", "version", "fields"} <= value.keys():
-        raise ChainError(f"{where} is damaged: it has {sorted(value)}, where transform, version and fields are needed")
+        raise ChainError(
+            f"{where} is damaged: it has {sorted(value)!s:.200}, where transform, version and fields are needed"
+        )
     entry = _find(value["transform"], where)
     name, version, fields = entry.kind.__name__, value["version"], value["fields"]
+    if type(version) is not int or not -_MAX_VERSION < version < _MAX_VERSION or not isinstance(fields, dict):
+        raise ChainError(f"{where}, {name}, is damaged: its version is {version!r:.40}, its fields are {fields!r:.100}")
     if version > entry.version:
         raise ChainError(
             f"{where}, {name}, was written in version {version} of its fields, here is {entry.version}: install newer "
@@ -142,20 +149,33 @@ def decode(value: Any, where: str) -> Any:
     if version < entry.version:
         if entry.upgrade is None:
             raise ChainError(f"{where}, {name}, was written in version {version} of its fields, which nothing upgrades")
-        fields = entry.upgrade(version, dict(fields))
+        try:
+            fields = entry.upgrade(version, dict(fields))
+        except Exception as error:
+            raise ChainError(f"{where}, {name}, cannot be upgraded from version {version}: {_text(error)}") from error
     unknown = set(fields) - {field.name for field in dataclasses.fields(entry.kind) if field.init}
     if unknown:
-        raise ChainError(f"{where}: {name} has no parameter {', '.join(sorted(unknown))} here: install newer code")
-    return entry.kind(**{key: decode(item, f"{key} of {name}") for key, item in fields.items()})
+        raise ChainError(f"{where}: {name} has no parameter {', '.join(sorted(unknown)):.200} here: install newer code")
+    values = {key: decode(item, f"{key} of {name}") for key, item in fields.items()}
+    try:
+        return entry.kind(**values)
+    except Exception as error:  # a file may hold anything, so its values may be refused in any way
+        raise ChainError(f"{where}, {name}, cannot be made of its fields: {_text(error)}") from error
+
+
+def _text(error: Exception) -> str:
+    return str(error) if isinstance(error, ConfigError) else f"{type(error).__name__}: {error}"
 
 
 def _find(name: Any, where: str) -> _Entry:
+    if not isinstance(name, str):
+        raise ChainError(f"{where} is damaged: {name!r:.40} stands for the name of a transform")
     if name not in _table:
         _load()
     if name not in _table:
         raise ChainError(
-            f"{where} is {name!r}, which is not registered here: import the module that defines it, and pass the class "
-            "to dataload.chain_json.register"
+            f"{where} is {name!r:.100}, which is not registered here: import the module that defines it, and pass the "
+            "class to dataload.chain_json.register"
         )
     return _table[name]
 

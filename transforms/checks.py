@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import operator
 from dataclasses import MISSING, fields
 from typing import Any
@@ -12,6 +13,11 @@ import numpy.typing as npt
 from dataload.chain import Spec
 from dataload.errors import ChainError, ConfigError, TransformError
 from dataload.memory import Float32 as Float32
+
+# Above this a float cannot hold every whole number. No length, rate or count comes near.
+_MAX_INT = 1 << 53
+# As 1024 filters on 32768 points: a few hundred megabytes while it is made.
+_MAX_MATRIX = 1 << 25
 
 
 class Printed:
@@ -54,8 +60,8 @@ def _integer(name: str, value: Any, minimum: int, wanted: str) -> int:
         number = operator.index(value)
     except TypeError:
         number = minimum - 1
-    if isinstance(value, bool | np.bool_) or number < minimum:
-        raise ConfigError(f"{name}={value!r} must be {wanted}")
+    if isinstance(value, bool | np.bool_) or not minimum <= number <= _MAX_INT:
+        raise ConfigError(f"{name}={value!r:.100} must be {wanted}")
     return number
 
 
@@ -70,10 +76,13 @@ def positive_float(name: str, value: Any) -> float:
 def finite_float(name: str, value: Any) -> float:
     """Return `value` as a float, or raise ConfigError unless it is a finite number."""
     if isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool):
-        number = float(value)
-        if np.isfinite(number):
+        try:
+            number = float(value)
+        except OverflowError:  # a whole number of more than 308 digits
+            number = math.inf
+        if math.isfinite(number):
             return number
-    raise ConfigError(f"{name}={value!r} must be a finite number")
+    raise ConfigError(f"{name}={value!r:.100} must be a finite number")
 
 
 def number_within(name: str, value: Any, low: float, high: float) -> float:
@@ -82,6 +91,13 @@ def number_within(name: str, value: Any, low: float, high: float) -> float:
     if not low <= number <= high:
         raise ConfigError(f"{name}={value!r} must be from {low:g} to {high:g}")
     return number
+
+
+def check_matrix(**sizes: int) -> None:
+    """Raise ConfigError where a matrix of these sizes would take memory that no machine should be asked for."""
+    if math.prod(sizes.values()) > _MAX_MATRIX:
+        names = " x ".join(f"{name}={size:.6g}" for name, size in sizes.items())
+        raise ConfigError(f"{names} makes a matrix of more than {_MAX_MATRIX} numbers: use smaller ones")
 
 
 def one_of(name: str, value: Any, allowed: tuple[Any, ...]) -> None:

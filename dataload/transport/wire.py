@@ -14,6 +14,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -56,7 +57,7 @@ def _mains_by_value() -> Iterator[None]:
     """Let what is defined in the program's main module travel by value under whatever name that module has.
 
     It is `__main__` for a script, `__mp_main__` in the children of multiprocessing, any name under `runpy` and `exec`:
-    a module that no import statement has made, and that no other process can import.
+    a module that another process cannot import by that name.
     """
     with _by_value_lock:
         known = cloudpickle.list_registry_pickle_by_value()
@@ -65,9 +66,9 @@ def _mains_by_value() -> Iterator[None]:
             for name, module in list(sys.modules.items())
             if isinstance(module, ModuleType)
             and name not in ("__main__", *sys.builtin_module_names)
-            and getattr(module, "__spec__", None) is None
             and getattr(module, "__name__", None) == name
             and name not in known
+            and not _is_importable(name, module)
         ]
         for module in mains:
             cloudpickle.register_pickle_by_value(module)
@@ -76,6 +77,25 @@ def _mains_by_value() -> Iterator[None]:
         finally:
             for module in mains:
                 cloudpickle.unregister_pickle_by_value(module)
+
+
+def _is_importable(name: str, module: ModuleType) -> bool:
+    """Return whether another process gets this module by importing that name."""
+    if "." in name and name.rpartition(".")[0] in sys.modules:  # its package makes it
+        return True
+    spec = getattr(module, "__spec__", None)
+    if spec is None or spec.name != name:  # made by hand, or run under another name than its own
+        return False
+    if not spec.has_location or not spec.origin:
+        return True
+    path = Path(spec.origin)
+    path = path.parent if path.stem == "__init__" else path
+    if path.stem == name and str(path.parent) in sys.path:
+        return True
+    # Loaded from its file, perhaps, or by an import hook; those are asked. Asking all modules would take long.
+    found = (finder.find_spec(name, None) for finder in sys.meta_path)
+    first = next((spec for spec in found if spec is not None), None)
+    return first is not None and first.origin == spec.origin
 
 
 def _dump(dumps: Callable[..., bytes], message: Any) -> tuple[bytes, list[memoryview]]:

@@ -19,6 +19,7 @@ from dataload.machine import usable_cores
 from dataload.pipeline import Pipeline
 from dataload.workers.base import Choice, Result, StartWorkers, Task, Workers, WorkerStatistics, closed
 from dataload.workers.serial import SerialWorkers
+from dataload.workers.undisturbed import undisturbed
 
 # A candidate is taken, and the next one not even tried, if n workers are at least this much of n times as fast as none.
 _SHARE = 0.75
@@ -155,15 +156,17 @@ class AutoWorkers:
             self._choose(best, rates)
             return
         kind = left[0]
+
+        def start() -> None:
+            self._trials.append(_Trial(kind, self._candidates[kind](self._pipeline, self._count)))
+
         try:
-            workers = self._candidates[kind](self._pipeline, self._count)
+            undisturbed(start)
         except Exception as error:
             if best is None:
                 raise
             self._failed[kind] = f"{type(error).__name__}: {error}"
             self._next_trial()
-        else:
-            self._trials.append(_Trial(kind, workers))
 
     def _choose(self, kind: str, rates: dict[str, float]) -> None:
         for trial in self._trials:

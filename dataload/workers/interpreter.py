@@ -57,9 +57,16 @@ def command(number: int, *descriptors: int) -> list[str]:
         )
     # Entries that are no text are for import hooks of this process.
     path = [entry for entry in sys.path if isinstance(entry, str)]
+    return [sys.executable, *_flags(), "-c", _BOOTSTRAP, json.dumps([path, number, *descriptors])]
+
+
+def _flags() -> list[str]:
+    flags: list[str] = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]
+    # Those -X that `subprocess` does not know.
+    options = [name if value is True else f"{name}={value}" for name, value in sys._xoptions.items()]
+    further = [flag for option in options if option not in flags for flag in ("-X", option)]
     # -P: -c would put the current folder first.
-    flags = [*subprocess._args_from_interpreter_flags(), "-P"]  # type: ignore[attr-defined]
-    return [sys.executable, *flags, "-c", _BOOTSTRAP, json.dumps([path, number, *descriptors])]
+    return [*flags, *further, "-P"]
 
 
 def environment() -> dict[str, str]:

@@ -21,6 +21,7 @@ from dataload.workers import logs
 from dataload.workers.base import Result, Task, WorkerStatistics, closed, timed_out
 from dataload.workers.obituary import cause_of_death, obituary
 from dataload.workers.remote import Closed, Ended, Event, RemoteWorker, end_all
+from dataload.workers.undisturbed import undisturbed
 
 
 class ProcessWorkers:
@@ -54,8 +55,14 @@ class ProcessWorkers:
             raise
 
     def _start(self, number: int) -> RemoteWorker:
-        worker = RemoteWorker(number, self._payload, self._events)
-        self._workers.append(worker)
+        started: list[RemoteWorker] = []
+
+        def start() -> None:
+            started.append(RemoteWorker(number, self._payload, self._events))
+            self._workers.extend(started)
+
+        undisturbed(start)
+        (worker,) = started
         if self._closed:  # by another thread, which has not seen this worker
             self._dismiss(worker)
             raise closed()

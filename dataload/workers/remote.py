@@ -27,6 +27,7 @@ from dataload.transport.slots import SlotReader
 from dataload.workers import failures, logs, messages
 from dataload.workers.base import Result, Task
 from dataload.workers.spawn import spawn
+from dataload.workers.undisturbed import undisturbed
 
 # A process exits by itself when it notices that its socket is closed; native code that keeps the GIL does not notice.
 _EXIT_SECONDS = 1.0
@@ -202,21 +203,21 @@ class RemoteWorker:
 
 def end_all(workers: Sequence[RemoteWorker]) -> None:
     """Let processes exit and wait until they have; kill those that do not."""
-    for worker in workers:
-        worker.hang_up()
-    deadline = time.monotonic() + _EXIT_SECONDS
-    interrupt: BaseException | None = None
-    for worker in workers:
-        try:
+
+    def end() -> None:
+        for worker in workers:
+            worker.hang_up()
+        deadline = time.monotonic() + _EXIT_SECONDS
+        for worker in workers:
             worker.wait(deadline - time.monotonic())
-        except BaseException as error:
-            # Who presses Ctrl-C again does not want to wait; nothing is to be left behind all the same.
-            interrupt, deadline = error, 0.0
-            for other in workers:
-                other.kill()
-        worker.release()
-    if interrupt is not None:
-        raise interrupt
+            worker.release()
+
+    def kill() -> None:
+        for worker in workers:
+            worker.kill()
+
+    # Who presses Ctrl-C again does not want to wait; nothing is to be left behind all the same.
+    undisturbed(end, hurry=kill)
 
 
 _all: weakref.WeakSet[RemoteWorker] = weakref.WeakSet()

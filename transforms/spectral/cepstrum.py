@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dataload.errors import ConfigError
-from dataload.transforms.checks import Float32, as_float32, finite_float, one_of, positive_int
+from dataload.transforms.checks import Float32, as_float32, check_matrix, finite_float, one_of, positive_int
 
 DCT_NORMS = ("ortho", "htk")
 
@@ -44,6 +44,7 @@ def dct_matrix(n_in: int, n_out: int, *, norm: str = "ortho") -> Float32:
     if n_out > n_in:
         raise ConfigError(f"n_out={n_out} must not be above n_in={n_in}")
     one_of("norm", norm, DCT_NORMS)
+    check_matrix(n_in=n_in, n_out=n_out)
     return _cached_dct(n_in, n_out, norm)
 
 

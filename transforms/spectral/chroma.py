@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from dataload.registry import register
-from dataload.transforms.checks import Float32, finite_float, positive_float, positive_int, store
+from dataload.transforms.checks import Float32, check_matrix, finite_float, positive_float, positive_int, store
 from dataload.transforms.spectral.features import SpectrumTransform
 from dataload.transforms.spectral.framing import Complex64
 from dataload.transforms.spectral.numpy_kernels import magnitudes, matmul
@@ -40,12 +40,9 @@ def chroma_filters(sample_rate: int, *, n_fft: int, n_chroma: int = 12, tuning: 
     >>> chroma_filters(8_000, n_fft=256).shape
     (129, 12)
     """
-    return _cached_filters(
-        positive_int("sample_rate", sample_rate),
-        positive_int("n_fft", n_fft),
-        positive_int("n_chroma", n_chroma),
-        finite_float("tuning", tuning),
-    )
+    n_fft, n_chroma = positive_int("n_fft", n_fft), positive_int("n_chroma", n_chroma)
+    check_matrix(n_fft=n_fft, n_chroma=n_chroma)
+    return _cached_filters(positive_int("sample_rate", sample_rate), n_fft, n_chroma, finite_float("tuning", tuning))
 
 
 @lru_cache(maxsize=64)

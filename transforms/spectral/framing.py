@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from dataload.errors import ConfigError
 from dataload.graph import Emphasize, Frames, GraphStep
-from dataload.transforms.checks import Float32, number_within, one_of, positive_float, positive_int, store
+from dataload.transforms.checks import Float32, check_matrix, number_within, one_of, positive_float, positive_int, store
 from dataload.transforms.spectral.windows import window
 
 Complex64 = npt.NDArray[np.complex64]
@@ -63,6 +63,7 @@ class FramingParameters:
                 f"win_length={self.win_length} must not be longer than n_fft={self.n_fft}: "
                 f"give win_length={self.n_fft} too (in transforms it is 25 ms unless given)"
             )
+        check_matrix(n_fft=self.n_fft)
         window(self.window, self.win_length)
         for name, allowed in _ALLOWED.items():
             one_of(name, getattr(self, name), allowed)

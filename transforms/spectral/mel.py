@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dataload.errors import ConfigError
-from dataload.transforms.checks import Float32, finite_float, one_of, positive_int
+from dataload.transforms.checks import Float32, check_matrix, finite_float, one_of, positive_int
 
 MEL_SCALES = ("slaney", "htk")
 MEL_NORMS = ("slaney", None)
@@ -126,6 +126,9 @@ class Bank:
     mel_scale: str
     norm: str | None
     triangles: str
+
+    def __post_init__(self) -> None:
+        check_matrix(n_fft=self.n_fft, n_mels=self.n_mels)
 
     def filters(self) -> Float32:
         """Return (n_fft // 2 + 1, n_mels) float32, read-only and shared between callers."""
