@@ -27,11 +27,14 @@ class KeyedPipeline:
         pipeline: makes the batches.
 
     Attributes:
+        source, seed: of the pipeline.
         draws: whether it was seen to draw.
     """
 
     def __init__(self, pipeline: Pipeline) -> None:
         self._pipeline = pipeline
+        self.source = pipeline.source
+        self.seed = pipeline.seed
         self.draws = False
         self._tried = False
         called = (pipeline.source, pipeline.collate, *(stage.transform for stage in pipeline.stages))

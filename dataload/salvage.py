@@ -69,6 +69,16 @@ class Salvage:
 class Maker(Protocol):
     """Makes single samples, and a batch of them: a pipeline, keyed or not."""
 
+    @property
+    def source(self) -> Any:
+        """The source of the samples."""
+        ...
+
+    @property
+    def seed(self) -> int:
+        """The seed of everything random."""
+        ...
+
     def sample(self, epoch: int, index: int) -> Any:
         """Return one sample as it goes into a batch."""
         ...
@@ -84,8 +94,6 @@ def _nothing(index: int) -> None:
 
 def make_from_the_good(
     maker: Maker,
-    source: Any,
-    seed: int,
     epoch: int,
     indices: IndexArray,
     alloc: Allocator,
@@ -96,8 +104,6 @@ def make_from_the_good(
 
     Args:
         maker: makes the samples.
-        source: that they come from, for their names.
-        seed: of the replacements.
         epoch: of the batch.
         indices: of its samples.
         alloc: where the batch is written.
@@ -124,14 +130,14 @@ def make_from_the_good(
                 error = _text(raised)
             else:
                 return True
-        bad.append(BadSample(index, describe(source, index), epoch, error))
+        bad.append(BadSample(index, describe(maker.source, index), epoch, error))
         return False
 
     for index in indices.tolist():
         if attempt(index) or salvage.spares is None:
             continue
         first = len(bad) - 1
-        for other in replacements(seed, epoch, index, salvage.spares):
+        for other in replacements(maker.seed, epoch, index, salvage.spares):
             if attempt(other):
                 bad[first:] = [replace(sample, replaced_by=other) for sample in bad[first:]]
                 break

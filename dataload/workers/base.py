@@ -146,7 +146,6 @@ class TaskRunner:
     """
 
     def __init__(self, pipeline: Pipeline, threads: int = 0) -> None:
-        self._pipeline = pipeline
         self._maker = KeyedPipeline(pipeline) if threads == 0 else pipeline
         threads = max(threads, 1)
         concurrency = pipeline.read_concurrency * threads
@@ -188,7 +187,7 @@ class TaskRunner:
         if salvage is not None and salvage.one_by_one:
             if self._reads is not None:
                 self._reads.drop(task.number)
-            return self._salvage(task, alloc, salvage, working_on)
+            return make_from_the_good(self._maker, task.epoch, task.indices, alloc, salvage, working_on)
         try:
             samples = None if self._reads is None else self._reads.take(task.number)
             return self._maker.run(task.epoch, task.indices, alloc, samples), []
@@ -196,13 +195,7 @@ class TaskRunner:
             if salvage is None:
                 raise
             # Which sample is to blame is found when they are made one by one.
-            return self._salvage(task, alloc, salvage, lambda index: None)
-
-    def _salvage(
-        self, task: Task, alloc: Allocator, salvage: Salvage, working_on: Callable[[int], None]
-    ) -> tuple[Any, list[BadSample]]:
-        source, seed = self._pipeline.source, self._pipeline.seed
-        return make_from_the_good(self._maker, source, seed, task.epoch, task.indices, alloc, salvage, working_on)
+            return make_from_the_good(self._maker, task.epoch, task.indices, alloc, salvage)
 
     @property
     def draws(self) -> bool:
