@@ -1,6 +1,7 @@
 """Fields of every kind in torch, TensorFlow, JAX and Keras: the same values, or an error that names the field."""
 
 import os
+import sys
 from functools import partial
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 import tensorflow as tf
 import torch
 
-from dataload import Loader, pad
+from dataload import Loader, pad, stack
 from dataload.adapters.jax import to_jax
 from dataload.adapters.keras import to_pydataset
 from dataload.adapters.tensorflow import to_dataset
@@ -45,6 +46,17 @@ def test_small_floats_are_tensors_of_their_own_type_on_the_same_memory(workers):
     tensor = to_tensors({"x": array})["x"]
     tensor[0, 1] = 3
     assert array[0, 1] == 3 and to_tensors(array[:, 1]).float().tolist() == [3, 0]
+
+
+@pytest.mark.parametrize("workers", WORKERS)
+def test_types_of_ml_dtypes_are_kept_in_every_kind_of_worker(workers):
+    def every_type(x):
+        return {**small_floats(x), "int4": np.array([x], ml_dtypes.int4), "number": ml_dtypes.bfloat16(x)}
+
+    with Loader(range(2), transforms=every_type, batch_size=2, **workers) as loader:
+        [batch] = loader
+    assert [array.dtype.name for array in batch.values()] == [*SMALL_FLOATS, "int4", "bfloat16"]
+    assert [values(array) for array in batch.values()] == [EXPECTED] * 3 + [[[0], [1]], [0, 1]]
 
 
 def test_bfloat16_tensors_of_samples_come_back_as_what_they_were():
@@ -219,3 +231,37 @@ def test_axes_that_were_padded_are_ragged_without_their_padding(sizes):
     [batch] = to_dataset(Loader(samples, batch_size=2, collate_fn=partial(pad, axes=2)), ragged=True)
     assert batch[0].to_list() == [sample.tolist() for sample, _ in samples]
     assert batch[1].numpy().tolist() == [list(size) for size in sizes] and batch[2].numpy().tolist() == [0, 1]
+
+
+# Tensors of torch, in samples.
+
+
+@pytest.mark.parametrize("workers", WORKERS)
+def test_bfloat16_tensors_make_bfloat16_batches(workers):
+
+    def tensors(x):
+        return {"e": torch.full((2,), x + 1, dtype=torch.bfloat16), "f": torch.ones(1).to(torch.float8_e5m2)}
+
+    with Loader(range(2), transforms=tensors, batch_size=2, **workers) as loader:
+        [batch] = loader
+    assert batch["e"].dtype.name == "bfloat16" and batch["e"].astype(np.float32).tolist() == [[1, 1], [2, 2]]
+    assert batch["f"].dtype.name == "float8_e5m2" and batch["f"].astype(np.float32).tolist() == [[1], [1]]
+
+
+def test_tensors_that_make_no_array_are_named_with_the_mend():
+    for tensor, message in (
+        (torch.ones(2, requires_grad=True), r"requires grad.*detach\(\)"),
+        (torch.ones(2, dtype=torch.bfloat16, requires_grad=True), r"requires grad.*detach\(\)"),
+        (torch.eye(2).to_sparse(), r"Sparse.*to_dense\(\)"),
+        (torch.eye(2, dtype=torch.bfloat16).to_sparse(), "that does not make an array"),
+        (torch.ones(2, device="meta"), "meta"),
+        (torch.ones(2, dtype=torch.complex64).conj(), r"resolve_conj\(\)"),
+    ):
+        with pytest.raises(CollateError, match=f"^field 'meta.e' is a Tensor .*{message}.*in sample 0 of the batch"):
+            stack([{"meta": {"e": tensor}}] * 2)
+
+
+def test_bfloat16_tensors_without_ml_dtypes_are_refused_with_the_mend(monkeypatch):
+    monkeypatch.setitem(sys.modules, "ml_dtypes", None)
+    with pytest.raises(CollateError, match=r"field 'e' is a tensor of bfloat16.*ml_dtypes.*x\.float\(\)"):
+        stack([{"e": torch.ones(2, dtype=torch.bfloat16)}])
