@@ -9,7 +9,8 @@ lengths beside it even where all of them are equal.
     str, bytes, None, lists of text, others   a list; of a memoryview its bytes
     dict, tuple, list, named tuple, dataclass the same structure around these; dicts by name, in the first one's order
 
-Of these only None may stand in for another: among values that make a list. An empty list is one of numbers or of text,
+Of these only None may stand in for another: among values that make a list. A `WholeList` or `WholeDict` is one value
+and makes a list, whatever is beside it. An empty list is one of numbers or of text,
 as its neighbours are; a batch of nothing else is an error, because its type would be a guess.
 """
 
@@ -33,6 +34,7 @@ from dataload.whole import opened
 
 _LISTED = {Kind.TEXT, Kind.NONE, Kind.OBJECT, Kind.VIEW}
 _NUMERIC = {Kind.ARRAY, Kind.NUMBER, Kind.NUMBERS, Kind.EMPTY}
+_BESIDE_WHOLE = {Kind.WHOLE, Kind.ARRAY, Kind.NUMBER, *_LISTED}
 _TEXT_KINDS = ({"U"}, {"S"})
 
 
@@ -81,15 +83,16 @@ class Gather:
             return list(values)
         if kinds <= _NUMERIC:
             return self._arrays(_as_arrays(values, path), path)
-        # One row of a table may be an array of several axes where the next is a list of arrays.
-        if kinds <= {Kind.WHOLE, Kind.ARRAY, Kind.NONE} and Kind.WHOLE in kinds:
+        # One row of a table may be text or an array of several axes where the next is a list.
+        if Kind.WHOLE in kinds and kinds <= _BESIDE_WHOLE:
             return list(map(opened, values))
         raise unlike.kinds(values, path)
 
     def _named(self, values: Sequence[Any], path: Path) -> Any:
         first, names = values[0], field_names(values[0])
+        expected = set(names)
         for i, value in enumerate(values):
-            if set(field_names(value)) != set(names):
+            if set(field_names(value)) != expected:
                 raise unlike.fields(values, i, path)
         batch: dict[Any, Any] = {}
         lengths: dict[str, Any] = {}
@@ -154,8 +157,10 @@ class Gather:
         for i, array in enumerate(arrays):
             if array.ndim != first.ndim or array.shape[axes:] != first.shape[axes:]:
                 raise unlike.padded_shapes(arrays, i, axes, path)
-        lengths = np.array([array.shape[:axes] for array in arrays], np.int64)
-        out = self.alloc((len(arrays), *lengths.max(0).tolist(), *first.shape[axes:]), dtype)
+        sizes = [len(array) for array in arrays] if axes == 1 else [array.shape[:axes] for array in arrays]
+        lengths = np.array(sizes, np.int64)
+        longest = np.atleast_1d(lengths.max(0)).tolist()
+        out = self.alloc((len(arrays), *longest, *first.shape[axes:]), dtype)
         fill = filling(dtype, self.value, path)
         for i, array in enumerate(arrays):
             if axes == 1:
@@ -165,7 +170,7 @@ class Gather:
                 out[i] = fill
                 out[i][tuple(map(slice, array.shape[:axes]))] = array
         clear_unused_bytes(out)
-        return Padded(out, self._fill(lengths[:, 0] if axes == 1 else lengths))
+        return Padded(out, self._fill(lengths))
 
     def _fill(self, values: NDArray[Any]) -> NDArray[Any]:
         out = self.alloc(values.shape, values.dtype)

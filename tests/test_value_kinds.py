@@ -1,15 +1,13 @@
 """Fields of every kind: the same batch in every kind of worker, or an error that names the field and the mend."""
 
-import sys
-
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from value_kinds import ALIKE, REFUSED, Checked, Derived
 
-from dataload import Loader, pad, stack
-from dataload.errors import CollateError, FieldError
+from dataload import ArraySource, Loader, pad, stack
+from dataload.errors import CollateError, ConfigError, FieldError
 from dataload.samples import get_field, replace_field
 
 WORKERS = [{"num_workers": 0}, {"num_workers": 2, "worker": "thread"}, {"num_workers": 1, "worker": "process"}]
@@ -106,7 +104,6 @@ def test_kinds_become_what_is_documented(batches):
     assert batch["an array and a number"].tolist() == [0, 1, 2]
     assert batch["a dataclass with a derived field"].c.tolist() == [3, 3, 3]
     assert batch["a dataclass with a check"].twice.tolist() == [1, 3, 5]
-    assert batch["float8"].dtype.name == "float8_e4m3fn" and batch["bfloat16"].dtype.name == "bfloat16"
 
 
 def test_strings_of_any_length_are_one_field():
@@ -161,38 +158,9 @@ def test_a_field_that_was_never_set_is_named():
         get_field(sample, "twice")
 
 
-# Tensors of torch, in samples.
-
-
-@pytest.mark.parametrize("workers", WORKERS)
-def test_bfloat16_tensors_make_bfloat16_batches(workers):
-    torch = pytest.importorskip("torch")
-
-    def tensors(x):
-        return {"e": torch.full((2,), x + 1, dtype=torch.bfloat16), "f": torch.ones(1).to(torch.float8_e5m2)}
-
-    with Loader(range(2), transforms=tensors, batch_size=2, **workers) as loader:
-        [batch] = loader
-    assert batch["e"].dtype.name == "bfloat16" and batch["e"].astype(np.float32).tolist() == [[1, 1], [2, 2]]
-    assert batch["f"].dtype.name == "float8_e5m2" and batch["f"].astype(np.float32).tolist() == [[1], [1]]
-
-
-def test_tensors_that_make_no_array_are_named_with_the_mend():
-    torch = pytest.importorskip("torch")
-    for tensor, message in (
-        (torch.ones(2, requires_grad=True), r"requires grad.*detach\(\)"),
-        (torch.ones(2, dtype=torch.bfloat16, requires_grad=True), r"requires grad.*detach\(\)"),
-        (torch.eye(2).to_sparse(), r"Sparse.*to_dense\(\)"),
-        (torch.eye(2, dtype=torch.bfloat16).to_sparse(), "that does not make an array"),
-        (torch.ones(2, device="meta"), "meta"),
-        (torch.ones(2, dtype=torch.complex64).conj(), r"resolve_conj\(\)"),
-    ):
-        with pytest.raises(CollateError, match=f"^field 'meta.e' is a Tensor .*{message}.*in sample 0 of the batch"):
-            stack([{"meta": {"e": tensor}}] * 2)
-
-
-def test_bfloat16_tensors_without_ml_dtypes_are_refused_with_the_mend(monkeypatch):
-    torch = pytest.importorskip("torch")
-    monkeypatch.setitem(sys.modules, "ml_dtypes", None)
-    with pytest.raises(CollateError, match=r"field 'e' is a tensor of bfloat16.*ml_dtypes.*x\.float\(\)"):
-        stack([{"e": torch.ones(2, dtype=torch.bfloat16)}])
+def test_a_source_never_loses_a_mask():
+    masked = np.ma.masked_array(np.arange(4.0), [True, False, False, False])
+    with pytest.raises(ConfigError, match=r"array 'x' is a masked array.*x\.filled"):
+        ArraySource({"x": masked})
+    with pytest.raises((ConfigError, CollateError), match="is a masked array"):
+        list(Loader(masked.reshape(2, 2)))

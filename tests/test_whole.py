@@ -20,7 +20,15 @@ def test_lists_of_texts_are_one_list_per_sample(collate, lists):
 def test_whole_values_are_not_opened_whatever_is_beside_them(collate):
     matrix = np.ones((2, 2))
     ragged = WholeList([np.ones(1), np.ones(2)])
-    for values in ([ragged, matrix], [matrix, ragged], [WholeDict(a=1), WholeDict(b=2)], [WholeList(), None]):
+    for values in (
+        [ragged, matrix],
+        [matrix, ragged],
+        [WholeDict(a=1), WholeDict(b=2)],
+        [WholeList(), None],
+        [None, WholeList()],
+        ["a", WholeDict()],
+        [WholeList(), 1],
+    ):
         batch = collate([{"x": value} for value in values])["x"]
         assert type(batch) is list and len(batch) == 2
         assert [type(value) for value in batch] == [

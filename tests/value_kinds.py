@@ -8,7 +8,6 @@ import enum
 import pathlib
 import uuid
 
-import ml_dtypes
 import numpy as np
 
 Pair = collections.namedtuple("Pair", "a b")
@@ -77,10 +76,6 @@ ALIKE = {
     "every other": lambda x: (np.arange(9) + x)[::-2],
     "read-only": lambda x: np.broadcast_to(np.float32(x), (2, 2)),
     "an array of a subclass": lambda x: rows(x).view(Plane),
-    "bfloat16": lambda x: rows(x).astype(ml_dtypes.bfloat16),
-    "a bfloat16 number": lambda x: ml_dtypes.bfloat16(x),
-    "float8": lambda x: rows(x).astype(ml_dtypes.float8_e4m3fn),
-    "int4": lambda x: np.arange(3).astype(ml_dtypes.int4),
     "times": lambda x: np.array(["2020-01-01", "NaT"], "M8[s]") + x,
     "a time": lambda x: np.datetime64("2020-01-01") + x,
     "a structure": lambda x: structured(x, "f8"),

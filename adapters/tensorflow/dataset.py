@@ -108,10 +108,12 @@ def _signature(spec: Any) -> Any:
 
 def _dtype(leaf: Leaf | Lists) -> tf.DType:
     try:
+        if leaf.dtype.type.__module__ == "ml_dtypes" and leaf.dtype.name != "bfloat16":
+            raise TypeError("tf.data cannot export graphs with such tensors")
         return tf.as_dtype(leaf.dtype)
     except TypeError as error:
         raise CollateError(
-            f"{where(leaf.path)} is {leaf.dtype}, which TensorFlow has no dtype for: convert it in a transform, or "
+            f"{where(leaf.path)} is {leaf.dtype}, which tf.data has no elements of: convert it in a transform, or "
             "leave the field out"
         ) from error
 

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from dataload.errors import ConfigError
+from dataload.errors import CollateError, ConfigError
+from dataload.foreign import as_array
 from dataload.memory import Allocator
 from dataload.samplers.base import IndexArray
 
@@ -48,6 +49,13 @@ def _pack(array: NDArray[Any]) -> NDArray[Any] | _Mapped:
     return _Mapped(str(root.filename), offset, array.dtype, array.shape)
 
 
+def _as_rows(name: Any, array: Any) -> NDArray[Any]:
+    try:
+        return as_array(array)
+    except CollateError as error:
+        raise ConfigError(f"array {str(name)!r} {error}") from error.__cause__
+
+
 class ArraySource:
     """The rows of one array, or of several of equal length.
 
@@ -56,7 +64,7 @@ class ArraySource:
             (a sample is a tuple of rows).
 
     Raises:
-        ConfigError: there is no array, one has no axis, or their lengths differ.
+        ConfigError: there is no array, one has no axis or would lose its mask, or their lengths differ.
 
     >>> source = ArraySource({"x": np.arange(6).reshape(3, 2), "y": np.array([0, 1, 0])})
     >>> len(source), source[1]
@@ -65,11 +73,11 @@ class ArraySource:
 
     def __init__(self, arrays: Arrays) -> None:
         if isinstance(arrays, dict):
-            named = {str(name): np.asarray(array) for name, array in arrays.items()}
+            named = {str(name): _as_rows(name, array) for name, array in arrays.items()}
         elif isinstance(arrays, tuple):
-            named = {str(i): np.asarray(array) for i, array in enumerate(arrays)}
+            named = {str(i): _as_rows(i, array) for i, array in enumerate(arrays)}
         else:
-            named = {"": np.asarray(arrays)}
+            named = {"": _as_rows("", arrays)}
         self._container: type | None = type(arrays) if isinstance(arrays, dict | tuple) else None
         self._keys: list[Any] = list(arrays) if isinstance(arrays, dict) else list(named)
         self._arrays: list[NDArray[Any]] = list(named.values())
