@@ -34,7 +34,8 @@ def aligned_bytes(size: int) -> Bytes:
     """Return `size` bytes of fresh memory, starting on a 64-byte boundary: (size,) uint8, not initialised."""
     raw = np.empty(size + ALIGNMENT, np.uint8)
     start = -raw.ctypes.data % ALIGNMENT
-    return raw[start : start + size]
+    # In two steps: numpy lets a slice of no bytes begin at `raw`.
+    return raw[start:][:size]
 
 
 def aligned_empty(shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:

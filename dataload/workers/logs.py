@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import traceback
 from collections.abc import Callable
 from typing import Any
 
@@ -46,8 +47,15 @@ def forward(set_levels: Levels, send: Callable[[dict[str, Any]], None]) -> None:
 
 
 def handle(values: dict[str, Any]) -> None:
-    """Give a record that was sent to the program's own handlers."""
+    """Give a record that was sent to the program's own handlers.
+
+    What these raise is printed, as `logging` does with most of it: this runs where batches are received.
+    """
     record = logging.makeLogRecord(values)
     logger = logging.getLogger(record.name)
-    if logger.isEnabledFor(record.levelno):
-        logger.handle(record)
+    try:
+        if logger.isEnabledFor(record.levelno):
+            logger.handle(record)
+    except Exception:
+        if logging.raiseExceptions:
+            traceback.print_exc()
