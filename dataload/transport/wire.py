@@ -52,6 +52,16 @@ def dump_whole(message: Any) -> bytes:
 _by_value_lock = threading.Lock()
 
 
+def _unlock() -> None:
+    global _by_value_lock
+    _by_value_lock = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    # A fork made while another thread packs something would wait for ever for that thread, which it does not have.
+    os.register_at_fork(after_in_child=_unlock)
+
+
 @contextmanager
 def _mains_by_value() -> Iterator[None]:
     """Let what is defined in the program's main module travel by value under whatever name that module has.

@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from dataload.errors import NotPicklable, WorkerDied, WorkerNeverStarted, WorkerTimeout
+from dataload.errors import WorkerDied, WorkerNeverStarted, WorkerTimeout
 from dataload.machine import usable_cores
 from dataload.pipeline import Pipeline
 from dataload.workers.base import Choice, Result, StartWorkers, Task, Workers, WorkerStatistics, closed
@@ -55,8 +55,8 @@ class _Trial:
 class AutoWorkers:
     """Tries the kinds of worker on the tasks it is given, then is one of them.
 
-    A candidate that fails for reasons of its own (it cannot be started, its batches cannot travel) is out; its tasks
-    are run again by the best kind so far.
+    A candidate that fails for reasons of its own (it cannot be started, its batches cannot travel, a transform does
+    not find there what it needs) is out; its tasks are run again by the best kind so far.
 
     Args:
         pipeline: makes the batches.
@@ -121,7 +121,7 @@ class AutoWorkers:
                     raise
                 self._give_up(trial, error)
                 return
-            if self._is_dispensable(trial) and (refused := _cannot_travel(results)) is not None:
+            if self._is_dispensable(trial) and (refused := _first_error(results)) is not None:
                 self._held.extendleft(reversed(tasks))
                 self._give_up(trial, refused)
                 return
@@ -222,6 +222,9 @@ def _plural(kind: str) -> str:
     return f"{kind}es" if kind.endswith("s") else f"{kind}s"
 
 
-def _cannot_travel(results: list[Result]) -> BaseException | None:
-    """Return why batches cannot be sent from this kind of worker, if that is what went wrong."""
-    return next((result.error for result in results if isinstance(result.error, NotPicklable)), None)
+def _first_error(results: list[Result]) -> BaseException | None:
+    """Return what went wrong in a trial: a batch that cannot travel, or a transform that misses something there.
+
+    An error of the data comes again when another kind makes the same batches.
+    """
+    return next((result.error for result in results if result.error is not None), None)
