@@ -72,21 +72,6 @@ def test_flac_of_all_depths_that_its_frames_name_is_read_exactly(tmp_path, bits,
         np.testing.assert_array_equal(part, expected[:, 8_000:9_600])
 
 
-@pytest.mark.parametrize("bits", [5, 15, 23])
-def test_flac_of_other_depths_is_read_by_the_extra_and_named_without(tmp_path, bits, monkeypatch):
-    pytest.importorskip("miniaudio")
-    samples = noise(bits, 20_000)
-    path = tmp_path / "a.flac"
-    path.write_bytes(flac_writer.flac(samples, bits=bits))
-    expected = (samples[:, 0] / (1 << bits - 1)).astype(np.float32)
-    np.testing.assert_array_equal(DecodeAudio(RATE)(path), expected)
-    np.testing.assert_array_equal(DecodeAudio(RATE, offset=0.5)(path), expected[8_000:])
-    monkeypatch.setenv("DATALOAD_FAST", "0")
-    with pytest.raises(DecodeError, match=rf"a\.flac: .*it is FLAC of {bits} bits.*convert it") as caught:
-        DecodeAudio(RATE)(path)
-    assert "damaged" not in str(caught.value) and "dataload[fast]" in str(caught.value)
-
-
 @pytest.mark.parametrize("channels", [3, 4, 5, 6, 7, 8])
 @pytest.mark.parametrize("subtype", ["VORBIS", "OPUS"])
 def test_the_channels_of_ogg_come_in_the_order_of_wav(tmp_path, channels, subtype):

@@ -3,7 +3,6 @@
 import gzip
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -111,8 +110,6 @@ class Frame:
 @pytest.mark.parametrize(
     ("table", "mend"),
     [
-        (pd.Series([10, 20], index=[1, 0]), r"pandas Series.*list\(series\)"),
-        (pd.DataFrame({"a": [1, 2]}), r'pandas DataFrame.*to_dict\("records"\)'),
         (pa.table({"a": [1, 2], "b": [3, 4]}), r"pyarrow Table.*to_pylist"),
         (pa.RecordBatch.from_pydict({"a": [1, 2]}), r"pyarrow RecordBatch.*to_pylist"),
         (pa.chunked_array([[1, 2]]), r"pyarrow ChunkedArray.*to_pylist"),
@@ -124,11 +121,3 @@ def test_a_table_in_memory_is_refused_with_the_mend(table, mend):
         Loader(table)
     with pytest.raises(ConfigError, match=mend):
         ConcatSource([1], table)
-
-
-def test_the_mends_give_rows_in_order():
-    frame = pd.DataFrame({"a": [1, 2], "b": ["x", "y"]}, index=[1, 0])
-    for source in (frame.to_dict("records"), pa.table({"a": [1, 2], "b": ["x", "y"]}).to_pylist()):
-        batch = next(iter(Loader(source, batch_size=2)))
-        assert batch["a"].tolist() == [1, 2] and batch["b"] == ["x", "y"]
-    assert next(iter(Loader(list(frame["a"]), batch_size=2))).tolist() == [1, 2]
