@@ -19,7 +19,7 @@ from streams import one_at_a_time
 
 from dataload import Loader
 
-pytestmark = [pytest.mark.usefixtures("leaves_nothing"), pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.usefixtures("leaves_nothing"), pytest.mark.timeout(120), pytest.mark.slow]
 
 
 @pytest.fixture(autouse=True)
