@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 import time
+import warnings
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -163,7 +164,7 @@ class AutoWorkers:
         try:
             undisturbed(start)
         except Exception as error:
-            if best is None:
+            if kind == next(iter(self._candidates)):
                 raise
             self._failed[kind] = f"{type(error).__name__}: {error}"
             self._next_trial()
@@ -183,6 +184,9 @@ class AutoWorkers:
             ", ".join(compared),
             *(f"{_plural(name)} cannot be used: {why}" for name, why in self._failed.items()),
         ]
+        if self._serial.draws and kind == "thread":
+            reasons.append("what is drawn from the global generators, which threads share, cannot be repeated")
+            warnings.warn(f"worker='auto' has chosen threads: {'; '.join(reasons[1:])}", RuntimeWarning, stacklevel=2)
         self._choice = Choice(kind, self._count, rates, "; ".join(reasons))
         _log.info("worker=%r was chosen: %s", kind, self._choice.reason)
         while self._held and self._final is not None:

@@ -19,7 +19,7 @@ from streams import one_at_a_time
 
 from dataload import Loader
 
-pytestmark = [pytest.mark.usefixtures("leaves_nothing"), pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.usefixtures("leaves_nothing"), pytest.mark.timeout(120), pytest.mark.slow]
 
 
 @pytest.fixture(autouse=True)
@@ -211,3 +211,20 @@ def test_a_path_with_entries_that_are_no_text_is_no_reason(monkeypatch):
         assert sum(map(len, loader)) == 1200
         assert "cannot be used" not in loader.stats.choice.reason
         assert "process" in loader.stats.choice.samples_per_second
+
+
+def test_threads_that_must_do_although_something_draws_are_warned_of():
+    lock = threading.Lock()
+
+    def transform(value):
+        with lock:
+            return one_at_a_time(value) + np.random.rand()
+
+    with (
+        Loader(range(1200), transforms=transform, batch_size=4, num_workers=2, worker="auto") as loader,
+        pytest.warns(
+            RuntimeWarning, match=r"chosen threads: processes cannot be used: NotPicklable: .*cannot be repeated"
+        ),
+    ):
+        assert sum(map(len, loader)) == 1200
+    assert loader.stats.choice.worker == "thread"
