@@ -85,7 +85,7 @@ def test_workers_hold_no_more_than_their_free_blocks(worker, num_workers):
         children = psutil.Process().children()
         assert len(children) == (2 if worker == "process" else 0)
         if worker == "process":
-            slots = [len(each.slots._segments) for each in batches.crew.workers._workers]
+            slots = [len(each.slots._memories) for each in batches.crew.workers._workers]
             assert max(slots) < 20, slots
         else:
             assert batches.crew.workers._memory.made < 20

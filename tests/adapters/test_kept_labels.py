@@ -21,7 +21,7 @@ def slots_and_blocks(workers) -> int:
     """How many blocks of 2 MB and more workers hold for this process."""
     remote = getattr(workers, "_workers", None)
     if remote is not None:
-        return sum(len(worker.slots._segments) for worker in remote)
+        return sum(len(worker.slots._memories) for worker in remote)
     return workers._memory.made
 
 
