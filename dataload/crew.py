@@ -58,6 +58,11 @@ class Crew:
         self._end = weakref.finalize(self, workers.close)
         self._workers = workers
 
+    @property
+    def settled(self) -> bool:
+        """Whether kind and number of workers will stay as they are."""
+        return self._tuner is None and (self.num_workers == 0 or not self._undecided())
+
     def window(self) -> int:
         """Return how many batches may be in the making or waiting."""
         if self.num_workers == 0:

@@ -88,19 +88,31 @@ def reseed(key: int) -> None:
         torch.default_generator.manual_seed(key >> 1)
 
 
-def needs_no_generator(transform: Any) -> bool:
+def needs_no_generator(value: Any) -> bool:
     """Return whether a transform, source or collate function is known never to draw from a global generator.
 
-    Those are the library's own, unless they hold one of another library as `Sometimes` may, arrays, lists, and numpy's
-    functions.
+    Those are the library's own, unless they hold one of another library as `Sometimes` and `ConcatSource` may, arrays,
+    lists, and numpy's functions.
     """
-    if isinstance(transform, np.ufunc | np.ndarray | list | tuple | range):
+    if isinstance(value, _PLAIN):
         return True
-    module = getattr(type(transform), "__module__", "")
-    if not module.startswith("dataload."):
-        return False
-    held = getattr(transform, "__dict__", {})
-    return all(not callable(leaf) or needs_no_generator(leaf) for _, leaf in leaves(held))
+    if not type(value).__module__.startswith("dataload."):
+        return not callable(value) and not hasattr(value, "__getitem__")
+    return all(map(needs_no_generator, _parts(getattr(value, "__dict__", {}))))
+
+
+_PLAIN = (type, np.ufunc, np.ndarray, list, tuple, range, str, bytes, int, float, type(None))
+# A longer list holds samples, not transforms.
+_MAX_PARTS = 64
+
+
+def _parts(held: dict[str, Any]) -> Iterator[Any]:
+    for value in held.values():
+        inner = value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else None
+        if inner is None:
+            yield value
+        elif len(inner) <= _MAX_PARTS:
+            yield from inner
 
 
 def kept_generator(transform: Any) -> str | None:

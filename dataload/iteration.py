@@ -43,6 +43,8 @@ class EpochIterator:
         # Numbers k of the first batch, of the one that comes next in order, and of the one that is submitted next.
         self._first = self._next = self._submitted = plan.first_number(progress.epoch, progress.samples)
         self._tally.batch = self._first
+        # Asked of the crew for every batch until it is settled.
+        self._window = 0
         self._last = 0.0
         self._process = os.getpid()
         self._busy = threading.Lock()
@@ -51,8 +53,9 @@ class EpochIterator:
         return self
 
     def __next__(self) -> Any:
-        self._check_usable()
-        if not self._busy.acquire(blocking=False):
+        if not self._progress.running or os.getpid() != self._process:
+            raise self._refusal()
+        if not self._busy.acquire(False):
             raise DataloadError(
                 "this iterator is already at work on another thread: take its batches on one thread, or make one "
                 "Loader for each with loader.with_options()"
@@ -88,7 +91,8 @@ class EpochIterator:
         steps = self._next - self._first
         self._progress.samples = self._plan.position(self._progress.epoch, self._start, steps)
         self._tally.delivered(samples, waited)
-        self._crew.delivered(samples, waited, since_last)
+        if not self._window:
+            self._crew.delivered(samples, waited, since_last)
         return result.batch
 
     def _next_result(self) -> Result | None:
@@ -96,7 +100,8 @@ class EpochIterator:
         if self._workers is None:
             self._workers = self._crew.start()
             self._salvage = self._make_salvage()
-        epoch, window = self._progress.epoch, self._crew.window()
+            self._window = self._crew.window() if self._crew.settled else 0
+        epoch, window = self._progress.epoch, self._window or self._crew.window()
         while self._submitted - self._next < window and (indices := next(self._batches, None)) is not None:
             self._sizes[self._submitted] = len(indices)
             task = Task(self._submitted, epoch, indices, self._salvage, self._options.max_retries)
@@ -135,23 +140,25 @@ class EpochIterator:
         self._tally.batch = self._next
         self._tally.work_seconds += result.seconds
         self._tally.truncated += result.truncated
+        size = self._sizes.pop(result.number)
         if result.bad:
             self._tally.bad(result.bad, self._options.max_errors)
-        return self._sizes.pop(result.number) - sum(bad.replaced_by is None for bad in result.bad)
+            size -= sum(bad.replaced_by is None for bad in result.bad)
+        return size
 
     @property
     def active(self) -> bool:
         """Whether batches can still come."""
         return self._progress.running
 
-    def _check_usable(self) -> None:
+    def _refusal(self) -> Exception:
+        """Return what to raise where no further batch can come."""
         if os.getpid() != self._process:
-            raise DataloadError(
+            return DataloadError(
                 f"this iterator belongs to process {self._process}, of which this one is a fork: only there are the "
                 "workers. Make a new one: iter(loader)"
             )
-        if not self._progress.running:
-            raise self._reason() or StopIteration
+        return self._reason() or StopIteration()
 
     def _reason(self) -> DataloadError | None:
         """Return the error that says why this iterator was ended from elsewhere."""

@@ -18,6 +18,12 @@ from dataload.samplers.base import IndexArray
 from dataload.stages import Stage
 
 
+def keyed(pipeline: Pipeline) -> Pipeline | KeyedPipeline:
+    """Return a pipeline with its draws keyed, or the pipeline itself where nothing in it can draw."""
+    called = (pipeline.source, pipeline.collate, *(stage.transform for stage in pipeline.stages))
+    return pipeline if all(map(needs_no_generator, called)) else KeyedPipeline(pipeline)
+
+
 class KeyedPipeline:
     """Runs a pipeline, and once a batch was seen to draw from the global generators with these keyed.
 
@@ -37,13 +43,9 @@ class KeyedPipeline:
         self.seed = pipeline.seed
         self.draws = False
         self._tried = False
-        called = (pipeline.source, pipeline.collate, *(stage.transform for stage in pipeline.stages))
-        self._may_draw = not all(map(needs_no_generator, called))
 
     def run(self, epoch: int, indices: IndexArray, alloc: Allocator, samples: list[Any] | None) -> Any:
         """Return the batch of these samples; arguments as of `Pipeline.run`."""
-        if not self._may_draw:
-            return self._pipeline.run(epoch, indices, alloc, samples)
         if not self.draws:
             # Only before the first batch, as saving takes longer than looking: pipelines that draw mostly do so there.
             restore = save() if not self._tried else lambda: None
@@ -64,15 +66,11 @@ class KeyedPipeline:
 
     def sample(self, epoch: int, index: int) -> Any:
         """Return one sample as it goes into a batch."""
-        if not self._may_draw:
-            return self._pipeline.sample(epoch, index)
         with seeded(0):
             return self._keyed_sample(epoch, index)
 
     def finish(self, samples: list[Any], epoch: int, indices: IndexArray, alloc: Allocator) -> Any:
         """Return the batch of samples that have been through the transforms, of those asked for."""
-        if not self._may_draw:
-            return self._pipeline.finish(samples, epoch, indices, alloc)
         with seeded(0):
             return self._keyed_finish(samples, epoch, indices, alloc)
 

@@ -62,12 +62,12 @@ class Pool(Protocol):
         """Return a block of at least `size` bytes, made by `owner`."""
         ...
 
-    def is_small(self, size: int) -> bool:
-        """Return whether an array of `size` bytes does not belong into a block."""
+    def largest(self) -> int:
+        """Return how many bytes of a block the largest batch so far has filled; 0 puts every array into a block."""
         ...
 
     def used(self, size: int) -> None:
-        """Take note that a batch fills `size` bytes of a block."""
+        """Take note that a batch fills `size` bytes of a block, more than the largest so far."""
         ...
 
 
@@ -84,6 +84,7 @@ class BatchAllocator:
         self._pool = pool
         self._block: Bytes | None = None
         self._used = 0
+        self._largest = pool.largest()
 
     def __call__(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
         """Return an array, not initialised."""
@@ -91,14 +92,16 @@ class BatchAllocator:
         if dtype.hasobject:
             return np.empty(shape, dtype)
         size = math.prod(shape) * dtype.itemsize
-        if self._pool.is_small(size):
+        if 0 < size * _SMALL <= self._largest:
             return aligned_empty(shape, dtype)
         start = -(-self._used // ALIGNMENT) * ALIGNMENT
         if self._block is None or start + size > len(self._block):
             # What the batch holds so far is asked for too, so that the next batch of this size fits into one block.
             self._block, start = self._pool.take(start + size), 0
         self._used = start + size
-        self._pool.used(self._used)
+        if self._used > self._largest:
+            self._largest = self._used
+            self._pool.used(self._used)
         return self._block[start : start + size].view(dtype).reshape(shape)
 
 
@@ -131,14 +134,13 @@ class Recycler:
                 weakref.finalize(block, self._free.append, memory).atexit = False
                 return block
 
-    def is_small(self, size: int) -> bool:
-        """Return whether an array of `size` bytes gets memory of its own: beside the largest batch so far."""
-        return is_small(size, self._largest)
+    def largest(self) -> int:
+        """Return how many bytes of a block the largest batch so far has filled."""
+        return self._largest
 
     def used(self, size: int) -> None:
-        """Take note that a batch fills `size` bytes of a block."""
-        if size > self._largest:
-            self._largest = size
+        """Take note that a batch fills `size` bytes of a block, more than the largest so far."""
+        self._largest = size
 
     def allocator(self) -> BatchAllocator:
         """Return the allocator for one batch."""

@@ -30,6 +30,7 @@ class Progress:
         epoch: that the iterator goes through.
         samples: of that epoch that all ranks have had, those before a resume included.
         phase: whether the iterator goes on, and else what has ended it.
+        running: whether batches can still come: asked for every batch, so it is kept beside the phase.
         tally: what the iterator has counted.
     """
 
@@ -37,16 +38,14 @@ class Progress:
     samples: int
     phase: Phase = Phase.RUNNING
     tally: Tally = field(default_factory=Tally)
+    running: bool = field(default=True, init=False)
 
     def __post_init__(self) -> None:
         self.tally.epoch = self.epoch
 
-    @property
-    def running(self) -> bool:
-        """Whether batches can still come."""
-        return self.phase is Phase.RUNNING
-
     def end(self, phase: Phase) -> bool:
         """End the iterator for one reason; return whether it was running until now."""
-        was_running, self.phase = self.running, phase if self.running else self.phase
-        return was_running
+        if not self.running:
+            return False
+        self.running, self.phase = False, phase
+        return True

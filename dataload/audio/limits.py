@@ -77,5 +77,6 @@ def count_truncated() -> None:
 def take_truncated() -> int:
     """Return how many such files this thread has read since the last call."""
     number: int = getattr(_counted, "number", 0)
-    _counted.number = 0
+    if number:
+        _counted.number = 0
     return number

@@ -86,12 +86,12 @@ class SlotWriter:
         self._taken.append((number, block))
         return block
 
-    def is_small(self, size: int) -> bool:
-        """Return False: the loader copies small arrays out of the slot."""
-        return False
+    def largest(self) -> int:
+        """Return 0: the loader copies small arrays out of the slot."""
+        return 0
 
     def used(self, size: int) -> None:
-        """Do nothing: see `is_small`."""
+        """Do nothing: see `largest`."""
 
     def _make(self) -> int:
         handle = create(self._size)

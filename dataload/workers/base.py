@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from dataload.audio.limits import take_truncated
 from dataload.errors import WorkerError, WorkerTimeout, annotate
-from dataload.keyed import KeyedPipeline
+from dataload.keyed import KeyedPipeline, keyed
 from dataload.memory import Allocator
 from dataload.pipeline import Pipeline
 from dataload.reading import ReadAhead
@@ -146,7 +146,7 @@ class TaskRunner:
     """
 
     def __init__(self, pipeline: Pipeline, threads: int = 0) -> None:
-        self._maker = KeyedPipeline(pipeline) if threads == 0 else pipeline
+        self._maker = keyed(pipeline) if threads == 0 else pipeline
         threads = max(threads, 1)
         concurrency = pipeline.read_concurrency * threads
         self._reads = ReadAhead(pipeline.source, concurrency) if concurrency else None
@@ -172,7 +172,6 @@ class TaskRunner:
             working_on: told the index of each sample of a task that is made one by one.
         """
         start = time.perf_counter()
-        take_truncated()
         try:
             batch, bad = self._make(task, alloc, working_on)
         except BaseException as error:
