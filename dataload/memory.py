@@ -84,7 +84,8 @@ class BatchAllocator:
         self._pool = pool
         self._block: Bytes | None = None
         self._used = 0
-        self._largest = pool.largest()
+        # What arrays are small beside: the largest batch before this one.
+        self._beside = self._largest = pool.largest()
 
     def __call__(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
         """Return an array, not initialised."""
@@ -92,7 +93,7 @@ class BatchAllocator:
         if dtype.hasobject:
             return np.empty(shape, dtype)
         size = math.prod(shape) * dtype.itemsize
-        if 0 < size * _SMALL <= self._largest:
+        if 0 < size * _SMALL <= self._beside:
             return aligned_empty(shape, dtype)
         start = -(-self._used // ALIGNMENT) * ALIGNMENT
         if self._block is None or start + size > len(self._block):
