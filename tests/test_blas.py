@@ -9,6 +9,8 @@ from faults.scripts import run
 from dataload import Loader
 from dataload.blas import single_threaded_blas
 
+pytestmark = pytest.mark.slow
+
 CODE = """
 import hashlib, os, threading
 import numpy as np

@@ -15,6 +15,8 @@ from dataload import BucketBatchSampler, Chain, WeightedSampler
 from dataload.errors import ChainError, StateError
 from dataload.transforms import LogMel
 
+pytestmark = pytest.mark.slow
+
 NUMBERS = st.one_of(
     st.integers(-3, 30),
     st.integers(-(10**30), 10**30),

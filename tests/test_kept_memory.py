@@ -9,7 +9,7 @@ import pytest
 
 from dataload import Loader
 
-pytestmark = pytest.mark.usefixtures("leaves_nothing")
+pytestmark = [pytest.mark.usefixtures("leaves_nothing"), pytest.mark.slow]
 KINDS = pytest.mark.parametrize(("worker", "num_workers"), [("thread", 0), ("thread", 2), ("process", 2), ("auto", 2)])
 # A batch holds 2 MB beside its labels; 150 of them are far above the bound, free blocks and slots below it.
 WIDTH, SAMPLES, BATCH = 62_500, 1200, 8

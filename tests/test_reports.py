@@ -12,7 +12,7 @@ from faults.scripts import run
 from dataload import Loader, pad
 from dataload.transforms import AddNoise, DecodeAudio
 
-pytestmark = pytest.mark.usefixtures("leaves_nothing")
+pytestmark = [pytest.mark.usefixtures("leaves_nothing"), pytest.mark.slow]
 
 
 def make(n, **options):

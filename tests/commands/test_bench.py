@@ -7,6 +7,8 @@ from commands.runs import QUICK, at_a_terminal
 from dataload.commands import main
 from dataload.commands.target import open_target
 
+pytestmark = pytest.mark.slow
+
 LOADERS = """
 import numpy as np
 from dataload import Loader

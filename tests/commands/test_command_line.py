@@ -11,6 +11,8 @@ from commands.runs import QUICK, command
 
 import dataload as package
 
+pytestmark = pytest.mark.slow
+
 FAILING = """
 from dataload import Loader
 

@@ -17,6 +17,8 @@ from dataload.commands.sweep import (
 from dataload.errors import ConfigError
 from dataload.machine import usable_cores
 
+pytestmark = pytest.mark.slow
+
 SLOW = 0.02
 
 

@@ -12,7 +12,7 @@ from dataload import ArraySource, Loader
 from dataload.machine import _cgroup_quota, usable_cores
 from dataload.tuning import Tuner
 
-pytestmark = pytest.mark.usefixtures("leaves_nothing")
+pytestmark = [pytest.mark.usefixtures("leaves_nothing"), pytest.mark.slow]
 
 
 def waiting(value):

@@ -7,7 +7,7 @@ import pytest
 
 from dataload import Loader
 
-pytestmark = pytest.mark.usefixtures("leaves_nothing")
+pytestmark = [pytest.mark.usefixtures("leaves_nothing"), pytest.mark.slow]
 KINDS = pytest.mark.parametrize("worker", ["thread", "process"])
 
 

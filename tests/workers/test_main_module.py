@@ -5,6 +5,8 @@ import zipapp
 import pytest
 from programs import FIND, program, python
 
+pytestmark = pytest.mark.slow
+
 # What a main module defines: functions that call each other, a class that comes back, an exception, a global.
 DEFINES = """
 from dataclasses import dataclass

@@ -11,6 +11,8 @@ from programs import FIND, ROOT, program, python
 from dataload import Loader
 from dataload.errors import WorkerError
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def traps(tmp_path):
