@@ -58,7 +58,12 @@ def with_librosa(x, mel, power=2.0):
         center=mel.center,
         pad_mode=mel.pad_mode,
     )
-    bank = librosa.filters.mel(
+    return (librosa_bank(mel) @ np.abs(spectrum) ** power).T
+
+
+def librosa_bank(mel):
+    """The mel filters (n_mels, n_fft // 2 + 1) that librosa makes of the transform's parameters."""
+    return librosa.filters.mel(
         sr=mel.sample_rate,
         n_fft=mel.n_fft,
         n_mels=mel.n_mels,
@@ -67,24 +72,13 @@ def with_librosa(x, mel, power=2.0):
         htk=mel.mel_scale == "htk",
         norm=mel.norm,
     )
-    return (bank @ np.abs(spectrum) ** power).T
 
 
 def with_torch(x, mel):
     shape = torch.from_numpy(np.array(window(mel.window, mel.win_length)))
     padded = torch.from_numpy(np.pad(x, mel.n_fft // 2, mode=mel.pad_mode) if mel.center else x)
     spectrum = torch.stft(padded, mel.n_fft, mel.hop_length, mel.win_length, shape, center=False, return_complex=True)
-    filters = torch.from_numpy(
-        librosa.filters.mel(
-            sr=mel.sample_rate,
-            n_fft=mel.n_fft,
-            n_mels=mel.n_mels,
-            fmin=mel.f_min,
-            fmax=mel.f_max,
-            htk=mel.mel_scale == "htk",
-            norm=mel.norm,
-        )
-    )
+    filters = torch.from_numpy(librosa_bank(mel))
     return torch.log(torch.clamp(filters @ spectrum.abs() ** 2, min=mel.floor)).T.numpy()
 
 
