@@ -106,3 +106,8 @@ def describe(value: Any) -> str:
     if kind in (Kind.TUPLE, Kind.LIST):
         return f"{kind.value} of {len(value)} elements"
     return reprlib.repr(value) if kind in (Kind.NUMBER, Kind.TEXT, Kind.NONE) else kind.value
+
+
+def is_integer(value: Any) -> bool:
+    """Tell whether a value is an int; True and False are none."""
+    return isinstance(value, int) and not isinstance(value, bool)

@@ -14,6 +14,7 @@ from dataload.crew import Crew
 from dataload.draws import kept_generator
 from dataload.errors import ConfigError, StateError
 from dataload.iteration import EpochIterator
+from dataload.kinds import is_integer
 from dataload.options import Options
 from dataload.pipeline import Pipeline
 from dataload.progress import Phase, Progress
@@ -199,7 +200,7 @@ class Loader:
         If that is the epoch of a state just loaded, it continues inside it: a training loop may call this at the top
         of each epoch, resumed or not.
         """
-        if not isinstance(epoch, int) or isinstance(epoch, bool) or not 0 <= epoch < MAX_NUMBER:
+        if not is_integer(epoch) or not 0 <= epoch < MAX_NUMBER:
             raise ConfigError(f"epoch={epoch!r:.40} must be a whole number from 0 up")
         if self._next is not None and self._next.epoch == epoch:
             return

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 from dataload.errors import ConfigError
+from dataload.kinds import is_integer
 from dataload.salvage import OnError
 from dataload.samplers.base import BatchSampler, Sampler
 from dataload.sharding import ShardArgument
@@ -54,14 +55,14 @@ class Options:
             value = getattr(self, name)
             if (name, value) in (("num_workers", "auto"), ("max_errors", None)):
                 continue
-            if not _is_whole(value) or value < minimum:
+            if not is_integer(value) or value < minimum:
                 raise ConfigError(f"{name}={value!r} must be a whole number from {minimum} up")
         find_kind(self.worker)
         if self.on_error not in get_args(OnError):
             raise ConfigError(f"on_error={self.on_error!r} must be one of {', '.join(map(repr, get_args(OnError)))}")
         if isinstance(self.timeout, bool) or not isinstance(self.timeout, int | float) or not self.timeout >= 0:
             raise ConfigError(f"timeout={self.timeout!r} must be a number of seconds, or 0 to wait for ever")
-        if not _is_whole(self.seed):
+        if not is_integer(self.seed):
             raise ConfigError(f"seed={self.seed!r} must be a whole number")
         if self.collate_fn is not None and not callable(self.collate_fn):
             raise ConfigError(
@@ -81,7 +82,3 @@ class Options:
                 )
         elif self.sampler is not None and self.shuffle:
             raise ConfigError("shuffle=True and sampler= exclude each other: the sampler decides the order")
-
-
-def _is_whole(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)

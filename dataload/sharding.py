@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from dataload.errors import ConfigError
+from dataload.kinds import is_integer
 
 ShardArgument = tuple[int, int] | Literal["auto"] | None
 
@@ -45,7 +46,7 @@ def read_shard(shard: Any, environment: Mapping[str, str] = os.environ) -> Shard
     source = f"shard={shard!r}"
     if shard == "auto":
         shard, source = _found(environment)
-    if not isinstance(shard, tuple | list) or len(shard) != 2 or not all(map(_is_whole, shard)):
+    if not isinstance(shard, tuple | list) or len(shard) != 2 or not all(map(is_integer, shard)):
         raise ConfigError(f"{source} must be two whole numbers (rank, world), 'auto', or None")
     rank, world = shard
     if not 0 <= rank < world:
@@ -68,7 +69,3 @@ def _found(environment: Mapping[str, str]) -> tuple[tuple[int, int], str]:
             f"shard='auto' found {given} in the environment: both RANK and WORLD_SIZE must be whole numbers. Start "
             "with torchrun, which sets them, or pass shard=(rank, world)"
         ) from None
-
-
-def _is_whole(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)

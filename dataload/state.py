@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dataload.errors import StateError
+from dataload.kinds import is_integer
 
 VERSION = 1
 State = dict[str, Any]
@@ -72,7 +73,7 @@ def check_state(state: Any, identity: Identity, seed: int) -> Position:
         )
     version, saved = state["version"], state["fingerprint"]
     # Version 1 is the first. A later one is to read all before it.
-    if not _is_whole(version) or not 1 <= version <= VERSION:
+    if not is_integer(version) or not 1 <= version <= VERSION:
         raise StateError(
             f"the state has version {version!r:.40}, this dataload reads up to {VERSION}: install a newer dataload"
         )
@@ -84,19 +85,15 @@ def check_state(state: Any, identity: Identity, seed: int) -> Position:
                 f"the state belongs to another {name}: it was saved with {saved.get(name)!r:.200}, this loader has "
                 f"{here!r}. Make the loader as it was when the state was saved, or start a new run"
             )
-    if not _is_whole(state["seed"]) or state["seed"] != seed:
+    if not is_integer(state["seed"]) or state["seed"] != seed:
         raise StateError(
             f"the state was saved with seed={state['seed']!r:.40}, this loader has seed={seed}: pass the same seed"
         )
     for name in ("epoch", "samples"):
         value = state[name]
-        if not _is_whole(value) or not 0 <= value < MAX_NUMBER:
+        if not is_integer(value) or not 0 <= value < MAX_NUMBER:
             raise StateError(f"the state is damaged: its {name} is {value!r:.40}, not a whole number from 0 up")
     order = saved.get("order")
     if not isinstance(order, str | None):
         raise StateError(f"the state is damaged: its order is {order!r:.40}, not a digest")
     return Position(state["epoch"], state["samples"], order)
-
-
-def _is_whole(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dataload.errors import ConfigError
+from dataload.kinds import is_integer
 
 IndexArray = NDArray[np.int64]
 
@@ -80,7 +81,7 @@ def check_range(length: int, start: int, stop: int) -> None:
 
 def check_seed(seed: int | None) -> None:
     """Raise ConfigError unless a sampler's seed is a whole number or None."""
-    if seed is not None and (not isinstance(seed, int) or isinstance(seed, bool)):
+    if seed is not None and not is_integer(seed):
         raise ConfigError(f"seed={seed!r} must be a whole number, or None for the seed of the Loader")
 
 
