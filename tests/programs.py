@@ -4,7 +4,10 @@ import os
 import subprocess
 import sys
 import textwrap
+from contextlib import suppress
 from pathlib import Path
+
+import psutil
 
 ROOT = Path(__file__).resolve().parents[1]
 # Inserted by the program itself, so that it holds under -I too.
@@ -25,3 +28,13 @@ def program(folder, code, name="prog.py"):
     path.parent.mkdir(exist_ok=True)
     path.write_text(FIND + textwrap.dedent(code))
     return path
+
+
+def worker_processes():
+    """The worker processes of this program: other tests may have left children of other libraries."""
+    found = []
+    for child in psutil.Process().children():
+        with suppress(psutil.Error):  # It has ended since.
+            if any("dataload.workers.child" in part for part in child.cmdline()):
+                found.append(child)
+    return found

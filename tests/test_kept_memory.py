@@ -4,8 +4,8 @@ import gc
 from pathlib import Path
 
 import numpy as np
-import psutil
 import pytest
+from programs import worker_processes
 
 from dataload import Loader
 
@@ -80,10 +80,10 @@ def test_a_view_of_one_row_keeps_its_batch_and_a_copy_does_not(worker, num_worke
 
 @pytest.mark.parametrize(("worker", "num_workers"), [("thread", 2), ("process", 2)])
 def test_workers_hold_no_more_than_their_free_blocks(worker, num_workers):
+    before = len(worker_processes())
     with loader(worker, num_workers) as batches:
         kept = [batch["label"] for batch in batches]
-        children = psutil.Process().children()
-        assert len(children) == (2 if worker == "process" else 0)
+        assert len(worker_processes()) - before == (2 if worker == "process" else 0)
         if worker == "process":
             slots = [len(each.slots._memories) for each in batches.crew.workers._workers]
             assert max(slots) < 20, slots

@@ -12,6 +12,7 @@ import numpy as np
 import psutil
 import pytest
 from faults import harm
+from programs import worker_processes
 
 from dataload import Loader
 from dataload.errors import WorkerDied, WorkerTimeout
@@ -83,21 +84,11 @@ def test_batches_before_the_fatal_one_are_delivered():
         next(batches)
 
 
-def processes():
-    """The worker processes: other tests may have left children of other libraries."""
-    found = []
-    for child in psutil.Process().children():
-        with suppress(psutil.Error):  # It has ended since.
-            if any("dataload.workers.child" in part for part in child.cmdline()):
-                found.append(child)
-    return found
-
-
 def test_workers_that_die_with_nothing_to_do_are_replaced_any_number_of_times():
     with loader(num_workers=2, max_retries=1) as batches:
         for _ in range(5):
             assert np.array_equal(stream(batches), EXPECTED)
-            for process in processes():
+            for process in worker_processes():
                 process.kill()
 
 
@@ -111,7 +102,7 @@ class Killer(threading.Thread):
     def run(self):
         while self.left and not self.done.is_set():
             time.sleep(self.random.uniform(0.0, 0.02))
-            workers = processes()
+            workers = worker_processes()
             if workers:
                 how = self.random.choice([signal.SIGKILL, signal.SIGSEGV, signal.SIGTERM])
                 # One that has ended since it was listed was killed by nobody.

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import conformance
 import numpy as np
-import psutil
 import pytest
+from programs import worker_processes
 
 from dataload import ArraySource, FileSource, Loader
 from dataload.pipeline import Pipeline
@@ -126,7 +126,7 @@ def test_arrays_in_memory_are_shared_by_all_workers():
     array = np.random.default_rng(0).normal(size=(1000, 1 << 14))  # 131 MB
     with Loader(ArraySource(array), batch_size=10, num_workers=2, worker="process", collate_fn=len) as loader:
         assert sum(loader) == 1000
-        sizes = [private_and_shared(child.pid) for child in psutil.Process().children()]
+        sizes = [private_and_shared(child.pid) for child in worker_processes()]
         # Each worker has touched the rows that it read, and has no array of its own.
         assert sum(shared for _, shared in sizes) > 120 << 20
         assert all(private < 100 << 20 for private, _ in sizes)
