@@ -37,7 +37,7 @@ format: $(CHECK_STAMP)  ## format the code, and mend what can be mended
 	$(CHECK_BIN)/ruff check --fix .
 	$(CHECK_BIN)/ruff format .
 
-check: check-types  ## lint, types and the core's tests, without any framework and without the slow ones
+check: check-types  ## lint, types and the core's tests, under two minutes: no framework, and not the slow ones
 	$(CHECK_BIN)/ruff format --check .
 	$(CHECK_BIN)/ruff check .
 	$(CHECK_BIN)/python $(PYTEST) -m 'not slow' $(CORE)

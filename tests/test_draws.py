@@ -13,7 +13,7 @@ from dataload.draws import needs_no_generator, snapshot
 from dataload.transforms import Gain, OneOf, Sometimes
 
 pytestmark = pytest.mark.usefixtures("leaves_nothing")
-KINDS = pytest.mark.parametrize("num_workers", [0, 1, 3])
+KINDS = pytest.mark.parametrize("num_workers", [0, 1, pytest.param(3, marks=pytest.mark.slow)])
 
 
 def augment(value):

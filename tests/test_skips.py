@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from skips import MAY_STAY
 
+pytestmark = pytest.mark.slow
+
 TESTS = Path(__file__).parent
 MODULES = {
     "test_module.py": "import pytest\npytest.importorskip('nowhere_to_be_found')\n\ndef test_it():\n    pass\n",

@@ -53,7 +53,7 @@ def test_a_field_is_the_same_in_every_kind_of_worker(batches, name):
     assert here == threads and here == process
 
 
-@pytest.mark.parametrize("workers", WORKERS)
+@pytest.mark.parametrize("workers", [*WORKERS[:-1], pytest.param(WORKERS[-1], marks=pytest.mark.slow)])
 def test_what_makes_no_batch_is_refused_by_its_name_in_every_kind_of_worker(workers):
     loader = Loader(range(3 * len(REFUSED)), transforms=refused, batch_size=3, **workers)
     seen = []

@@ -292,6 +292,7 @@ def test_the_fast_way_to_find_a_row_end_agrees_with_reading_character_by_charact
     assert Dialect(",", '"', escape).row_end(data, at_least, last=True) == expected
 
 
+@pytest.mark.slow
 def test_a_large_file_of_quoted_texts_is_opened_in_time_that_grows_with_its_size(tmp_path):
     def prepare(count):
         rows = "".join(f'"t ""{i}"" \n",x "y" z\n' for i in range(count))

@@ -229,6 +229,7 @@ def test_brackets_in_texts_are_no_nesting(tmp_path):
     assert rows(TableSource(write(tmp_path / "t.jsonl", written))) == written
 
 
+@pytest.mark.slow
 def test_time_grows_with_the_file_also_where_every_row_has_other_keys(tmp_path):
     def prepare(count):
         rows = [{f"k{i}": i, "args": {f"a{i}": i}} for i in range(count)]
