@@ -5,9 +5,7 @@ A list is the only value of which the elements count: it may be an array, some t
 
 from __future__ import annotations
 
-import io
 import reprlib
-from collections.abc import Coroutine, Iterator
 from dataclasses import is_dataclass
 from enum import Enum
 from typing import Any
@@ -34,7 +32,6 @@ class Kind(Enum):
     EMPTY = "an empty list"
     WHOLE = "a list or dict kept whole"
     VIEW = "a memoryview"
-    ONCE = "something that can be read only once"
     OBJECT = "an object"
 
 
@@ -52,8 +49,6 @@ def kind_of_type(cls: type) -> Kind:
         return Kind.ARRAY
     if is_dataclass(cls):
         return Kind.RECORD
-    if issubclass(cls, Iterator | Coroutine) and not issubclass(cls, io.IOBase):
-        return Kind.ONCE
     return Kind.OBJECT
 
 
@@ -101,7 +96,7 @@ def describe(value: Any) -> str:
     if kind is Kind.ARRAY:
         shape = getattr(value, "shape", None)
         return f"an array ({type(value).__name__})" if shape is None else f"an array of shape {tuple(shape)}"
-    if kind in (Kind.RECORD, Kind.NAMED_TUPLE, Kind.OBJECT, Kind.ONCE):
+    if kind in (Kind.RECORD, Kind.NAMED_TUPLE, Kind.OBJECT):
         return f"a {type(value).__name__}"
     if kind in (Kind.TUPLE, Kind.LIST):
         return f"{kind.value} of {len(value)} elements"

@@ -26,12 +26,6 @@ def _field(path: Path) -> str:
 def kinds(values: Sequence[Any], path: Path) -> CollateError:
     """Return the error for values of kinds that make no batch together."""
     found = [kind_of(value) for value in values]
-    if Kind.ONCE in found:
-        i = found.index(Kind.ONCE)
-        return CollateError(
-            f"{_field(path)} is a {type(values[i]).__name__} in sample {i} of the batch, which can be read only once: "
-            "make a list or an array of it in a transform"
-        )
     # Two dataclasses are of one kind, and yet make no batch.
     by_kind = (i for i, kind in enumerate(found) if kind is not found[0])
     other = next(by_kind, None) or next(i for i, value in enumerate(values) if type(value) is not type(values[0]))
