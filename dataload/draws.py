@@ -7,17 +7,15 @@ stream that depends on everything drawn before, in this process. Seeded by what 
 from __future__ import annotations
 
 import ctypes
-import functools
 import random
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from dataload.chain import RandomBatchTransform, RandomTransform, name_of
-from dataload.samples import is_container, leaves
+from dataload.generators import MAX_PARTS, Kept, global_generators, imported_torch, save, seed
+from dataload.keys import mix
 
 # Of Mersenne Twister, behind its 624 words.
 _POSITION = 624 * 4
@@ -33,9 +31,9 @@ class Snapshot(NamedTuple):
 
 def snapshot() -> Snapshot:
     """Return a value that differs after something was drawn from a global generator (about 10 µs)."""
-    torch: Any = sys.modules.get("torch")
-    loaded = _is_loaded(torch)
-    return Snapshot(random.getstate(), _numpy_position(), torch.get_rng_state().numpy().tobytes() if loaded else None)
+    torch = imported_torch()
+    position = None if torch is None else torch.get_rng_state().numpy().tobytes()
+    return Snapshot(random.getstate(), _numpy_position(), position)
 
 
 def _numpy_position() -> Any:
@@ -47,31 +45,10 @@ def _numpy_position() -> Any:
     return repr(generator.state)
 
 
-def _is_loaded(torch: Any) -> bool:
-    # A half-imported torch has no generator yet.
-    return hasattr(torch, "default_generator")
-
-
-def save() -> Callable[[], None]:
-    """Return a function that puts the global generators back to where they are now (about 50 µs each)."""
-    # torch's is kept only where the user has imported it: nothing can draw from it otherwise.
-    torch: Any = sys.modules.get("torch")
-    python_state, numpy_state = random.getstate(), np.random.get_state()
-    torch_state = torch.get_rng_state() if _is_loaded(torch) else None
-
-    def restore() -> None:
-        random.setstate(python_state)
-        np.random.set_state(numpy_state)
-        if torch_state is not None:
-            torch.set_rng_state(torch_state)
-
-    return restore
-
-
 @contextmanager
-def seeded(key: int) -> Iterator[None]:
-    """Seed the global generators by a 64-bit key, and leave them as they were found."""
-    restore = save()
+def seeded(key: int, kept: Sequence[Kept] = ()) -> Iterator[None]:
+    """Seed the global generators by a 64-bit key, and leave them and some others as they were found."""
+    restore = save([*global_generators(), *(generator for _, generator in kept)])
     reseed(key)
     try:
         yield
@@ -79,13 +56,12 @@ def seeded(key: int) -> Iterator[None]:
         restore()
 
 
-def reseed(key: int) -> None:
-    """Seed the global generators by a 64-bit key, inside of `seeded` (about 8 µs)."""
-    torch: Any = sys.modules.get("torch")
-    random.seed(key)
-    np.random.seed(key & 0xFFFFFFFF)
-    if _is_loaded(torch):
-        torch.default_generator.manual_seed(key >> 1)
+def reseed(key: int, kept: Sequence[Kept] = ()) -> None:
+    """Seed the global generators by a 64-bit key, and others by it and where they are kept, inside of `seeded`."""
+    for generator in global_generators():
+        seed(generator, key)
+    for place, generator in kept:
+        seed(generator, mix("kept", key, place))
 
 
 def needs_no_generator(value: Any) -> bool:
@@ -102,8 +78,6 @@ def needs_no_generator(value: Any) -> bool:
 
 
 _PLAIN = (type, np.ufunc, np.ndarray, list, tuple, range, str, bytes, int, float, type(None))
-# A longer list holds samples, not transforms.
-_MAX_PARTS = 64
 
 
 def _parts(held: dict[str, Any]) -> Iterator[Any]:
@@ -111,37 +85,5 @@ def _parts(held: dict[str, Any]) -> Iterator[Any]:
         inner = value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else None
         if inner is None:
             yield value
-        elif len(inner) <= _MAX_PARTS:
+        elif len(inner) <= MAX_PARTS:
             yield from inner
-
-
-def kept_generator(transform: Any) -> str | None:
-    """Return the name of a generator that a transform keeps, which would repeat itself in every worker."""
-    if isinstance(transform, RandomTransform | RandomBatchTransform) and needs_no_generator(transform):
-        return None
-    for place, value in _held(transform):
-        if isinstance(value, np.random.Generator | np.random.RandomState | random.Random) or _is_torch_generator(value):
-            return f"{name_of(transform)} keeps a {type(value).__module__}.{type(value).__name__} in {place}"
-    return None
-
-
-def _held(transform: Any) -> Iterator[tuple[str, Any]]:
-    if isinstance(transform, functools.partial):
-        yield from (("its arguments", value) for value in (*transform.args, *transform.keywords.values()))
-        yield from _held(transform.func)
-    closure = getattr(transform, "__closure__", None) or ()
-    names = getattr(getattr(transform, "__code__", None), "co_freevars", ())
-    for name, cell in zip(names, closure, strict=False):
-        try:
-            yield name, cell.cell_contents
-        except ValueError:  # a variable that has no value yet
-            continue
-    for name, value in getattr(transform, "__dict__", {}).items():
-        yield name, value
-        if is_container(value):
-            yield from ((name, leaf) for _, leaf in leaves(value))
-
-
-def _is_torch_generator(value: Any) -> bool:
-    torch: Any = sys.modules.get("torch")
-    return _is_loaded(torch) and isinstance(value, torch.Generator)

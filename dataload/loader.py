@@ -11,9 +11,9 @@ from dataload.batching import make_plan
 from dataload.chain import Chain
 from dataload.collate import as_collate, default_collate
 from dataload.crew import Crew
-from dataload.draws import kept_generator
 from dataload.errors import ConfigError, StateError
 from dataload.iteration import EpochIterator
+from dataload.keyed import warn_of_kept_generators
 from dataload.kinds import is_integer
 from dataload.options import Options
 from dataload.pipeline import Pipeline
@@ -138,13 +138,7 @@ class Loader:
         self._next: Position | None = Position(0, 0)
         self._progress: Progress | None = None
         self._identity: Identity | None = None
-        for stage in stages:
-            if (kept := kept_generator(stage.transform)) is not None:
-                warnings.warn(
-                    f"{kept}: every worker has a copy of it, which draws the same numbers. Make it a RandomTransform, "
-                    "called as transform(value, rng)",
-                    stacklevel=2,
-                )
+        warn_of_kept_generators(self.pipeline)
         self._warn_of_nothing()
 
     def _warn_of_nothing(self) -> None:

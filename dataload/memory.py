@@ -93,7 +93,7 @@ class BatchAllocator:
         if dtype.hasobject:
             return np.empty(shape, dtype)
         size = math.prod(shape) * dtype.itemsize
-        if 0 < size * _SMALL <= self._beside:
+        if is_small(size, self._beside):
             return aligned_empty(shape, dtype)
         start = -(-self._used // ALIGNMENT) * ALIGNMENT
         if self._block is None or start + size > len(self._block):
@@ -143,9 +143,22 @@ class Recycler:
         """Take note that a batch fills `size` bytes of a block, more than the largest so far."""
         self._largest = size
 
-    def allocator(self) -> BatchAllocator:
+    def allocator(self) -> Allocator:
         """Return the allocator for one batch."""
-        return BatchAllocator(self)
+        return BatchAllocator(self) if self._largest else self._apart()
+
+    def _apart(self) -> Allocator:
+        """Return the allocator for a first batch: what is small beside it is not known yet, so nothing shares a block."""
+        filled = 0
+
+        def empty(shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
+            nonlocal filled
+            array = aligned_empty(shape, dtype)
+            filled += array.nbytes
+            self._largest = max(self._largest, filled)
+            return array
+
+        return empty
 
 
 # What a sample is made of is usually gone when the next sample is made. The system's allocator gives memory of this
@@ -162,7 +175,7 @@ def reused_empty(shape: tuple[int, ...], dtype: npt.DTypeLike) -> NDArray[Any]:
     """
     dtype = np.dtype(dtype)
     if _MIN_REUSED <= math.prod(shape) * dtype.itemsize <= _MAX_REUSED:
-        return _short_lived.allocator()(shape, dtype)
+        return BatchAllocator(_short_lived)(shape, dtype)
     return np.empty(shape, dtype)
 
 

@@ -13,7 +13,7 @@ import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 from dataload.blas import single_threaded_blas
 from dataload.chain import BatchTransform, RandomBatchTransform, RandomTransform, Spec
@@ -25,6 +25,8 @@ from dataload.samplers.base import IndexArray
 from dataload.samples import Field, get_field, replace_field
 from dataload.sources.base import describe, fetch, fetch_stacked
 from dataload.stages import Stage
+
+Read = Callable[[], list[Any]]
 
 
 @dataclass(frozen=True)
@@ -47,9 +49,10 @@ class Pipeline:
     read_concurrency: int = 0
     specs: Mapping[Field | None, Spec] = field(default_factory=dict)
 
-    def run(
-        self, epoch: int, indices: IndexArray, alloc: Allocator = aligned_empty, samples: list[Any] | None = None
-    ) -> Any:
+    # Whether samples may be read by other threads before their batch is made.
+    may_read_ahead: ClassVar[bool] = True
+
+    def run(self, epoch: int, indices: IndexArray, alloc: Allocator = aligned_empty, read: Read | None = None) -> Any:
         """Return the batch of these samples.
 
         An exception from the source, a transform or the collate function keeps its type; notes say where it came from.
@@ -58,31 +61,38 @@ class Pipeline:
             epoch: of the batch, which random transforms are keyed by.
             indices: of its samples.
             alloc: where it is written.
-            samples: those that have been fetched already.
+            read: returns the samples as the source gave them, where they are read ahead.
         """
-        if samples is None and not self.stages and isinstance(self.collate, Stack):
+        if read is None and not self.stages and isinstance(self.collate, Stack):
             batch = fetch_stacked(self.source, indices, alloc)
             if batch is not None:
                 return batch
         numbers: list[int] = indices.tolist()
         with single_threaded_blas:
-            samples = fetch(self.source, numbers) if samples is None else samples
+            samples = fetch(self.source, numbers) if read is None else read()
             for name, stages in self._runs:
                 samples = self._apply(name, stages, samples, epoch, numbers)
             return self.finish(samples, epoch, indices, alloc)
 
-    def sample(self, epoch: int, index: int, before: Callable[[Stage | None], None] | None = None) -> Any:
+    def sample(
+        self,
+        epoch: int,
+        index: int,
+        before: Callable[[Stage | None], None] | None = None,
+        read: Read | None = None,
+    ) -> Any:
         """Return one sample as it goes into a batch.
 
         Args:
             epoch: of the batch.
             index: of the sample.
             before: told of each stage before it runs, and of the reading of the source (None).
+            read: returns a list of the sample as the source gave it, where it is read ahead.
         """
         with single_threaded_blas:
             if before is not None:
                 before(None)
-            [sample] = fetch(self.source, [index])
+            [sample] = fetch(self.source, [index]) if read is None else read()
             for name, stages in self._runs:
                 if name is None:
                     sample = self._one_sample(stages, sample, epoch, index, before)

@@ -11,6 +11,7 @@ import queue
 import threading
 import time
 from collections import OrderedDict
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -53,10 +54,16 @@ class ReadAhead:
     """`concurrency` threads that read samples of batches before they are asked for.
 
     A source with `__getitems__` is asked for whole batches, several at a time; it may overlap the reads of one itself.
+
+    Args:
+        source: is read.
+        concurrency: how many threads.
+        may_begin: whether batches may be read before they are taken.
     """
 
-    def __init__(self, source: Any, concurrency: int) -> None:
+    def __init__(self, source: Any, concurrency: int, may_begin: Callable[[], bool] = lambda: True) -> None:
         self._source = source
+        self._may_begin = may_begin
         self._whole = isinstance(source, ManySource)
         self._jobs: queue.SimpleQueue[tuple[_Reads, int, list[int]] | None] = queue.SimpleQueue()
         self._started: dict[int, _Reads] = {}
@@ -73,7 +80,7 @@ class ReadAhead:
             thread.start()
 
     def expect(self, number: int, indices: IndexArray) -> None:
-        """Say that batch `number` will be asked for; its reads begin as soon as there is room for them."""
+        """Say that batch `number` will be asked for; its reads begin as soon as they may and there is room for them."""
         with self._lock:
             self._waiting[number] = indices
             if not self._closed:
@@ -116,7 +123,7 @@ class ReadAhead:
                 self._begin_waiting()
 
     def _begin_waiting(self) -> None:
-        while self._waiting:
+        while self._waiting and self._may_begin():
             number, indices = next(iter(self._waiting.items()))
             room = _MAX_BYTES - self._bytes_per_sample * (self._samples_out + len(indices))
             if self._samples_out and room < 0:

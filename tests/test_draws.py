@@ -1,7 +1,9 @@
 """Code of other libraries draws from the global generators: what it draws belongs to the sample."""
 
 import random
+import re
 import warnings
+from functools import partial
 
 import conformance
 import numpy as np
@@ -34,6 +36,35 @@ class Drawing:
         return np.array([index, np.random.rand()])
 
 
+class Keeps:
+    """An augmentation as other libraries write them: generators of its own, and steps that have theirs."""
+
+    def __init__(self, *steps):
+        self.rng, self.python, self.old = np.random.default_rng(0), random.Random(0), np.random.RandomState(0)
+        self.steps = list(steps)
+
+    def __call__(self, value):
+        drawn = [self.rng.random(), self.python.random(), self.old.rand()]
+        return np.append(drawn, [step(value)[:3] for step in self.steps])
+
+
+class KeepsInData(Drawing):
+    """A data set that keeps a generator."""
+
+    def __init__(self):
+        self.rng = np.random.default_rng(0)
+
+    def __getitem__(self, index):
+        return np.array([index, self.rng.random()])
+
+
+GENERATOR = np.random.default_rng(0)
+
+
+def draws_from_its_module(value):
+    return np.array([value, GENERATOR.random()])
+
+
 def loader(transforms=augment, source=range(24), **options):
     return Loader(source, transforms=transforms, **{"batch_size": 4, "shuffle": True, "worker": "process", **options})
 
@@ -41,9 +72,23 @@ def loader(transforms=augment, source=range(24), **options):
 @KINDS
 @pytest.mark.parametrize(
     "options",
-    [{}, {"transforms": None, "source": Drawing()}, {"transforms": Sometimes(augment, 1.0)}, {"read_concurrency": 3}],
-    ids=["transform", "source", "inside of another", "read ahead"],
+    [
+        {},
+        {"transforms": None, "source": Drawing()},
+        {"transforms": Sometimes(augment, 1.0)},
+        {"read_concurrency": 3},
+        {"read_concurrency": 3, "source": Drawing(), "transforms": None},
+        {"transforms": Keeps(Keeps(), Keeps())},
+        {"transforms": None, "source": KeepsInData(), "read_concurrency": 2},
+        {"transforms": draws_from_its_module},
+        {"transforms": None, "collate_fn": lambda samples, alloc=None, rng=GENERATOR: [*samples, GENERATOR.random()]},
+    ],
+    ids=[
+        *("transform", "source", "inside of another", "read ahead", "source, read ahead", "kept generators"),
+        *("generator of a source", "generator of a module", "generator of a collate function"),
+    ],
 )
+@pytest.mark.filterwarnings("ignore:.* keeps a")
 def test_what_is_drawn_is_the_same_for_any_number_of_processes_and_after_a_resume(options, num_workers):
     expected = [list(batches) for batches in [loader(**options)] for _ in range(2)]
     assert not conformance.equal(expected[0], expected[1])
@@ -94,19 +139,30 @@ def test_auto_does_not_choose_threads_where_something_draws():
         assert batches.stats.choice.worker == "process"
 
 
-def test_a_generator_that_a_transform_keeps_is_warned_of_by_name():
+@pytest.mark.filterwarnings("ignore:.* keeps a")
+def test_generators_that_are_kept_give_every_sample_other_values_and_are_left_as_they_were():
+    keeper = Keeps(Keeps())
+    state = keeper.rng.bit_generator.state, keeper.python.getstate(), keeper.steps[0].old.get_state()[2]
+    made = np.concatenate(list(loader(keeper)))
+    assert len(np.unique(made)) == 24 * 6
+    assert (keeper.rng.bit_generator.state, keeper.python.getstate(), keeper.steps[0].old.get_state()[2]) == state
+
+
+def test_a_generator_that_is_kept_is_warned_of_by_name():
     rng = np.random.default_rng(0)
-
-    class Keeps:
-        def __init__(self):
-            self.rng = random.Random(0)
-
-        def __call__(self, value):
-            return value + self.rng.random()
-
-    for transform, place in ((lambda value: value + rng.random(), "rng"), (Keeps(), "rng")):
-        with pytest.warns(UserWarning, match=f"keeps a .* in {place}: every worker has a copy.*RandomTransform"):
-            Loader([1.0], transforms=transform)
+    for options, place in (
+        ({"transforms": lambda value: value + rng.random()}, "rng"),
+        ({"transforms": Keeps()}, "python"),
+        ({"transforms": partial(Keeps(Keeps()))}, r"func\.steps\[0\]\.old"),
+        ({"transforms": Keeps().__call__}, r"__self__\.rng"),
+        ({"transforms": draws_from_its_module}, "GENERATOR"),
+        ({"source": KeepsInData()}, "rng"),
+    ):
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            Loader(**{"source": [1.0], **options})
+        places = [str(each.message) for each in caught if each.filename == __file__]
+        assert any(re.search(f"keeps a .* in {place}. .*threads share it.* RandomTransform", said) for said in places)
 
     class Fine(RandomTransform):
         def __call__(self, value, rng):

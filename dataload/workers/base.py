@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol
 
 from dataload.audio.limits import take_truncated
@@ -149,7 +150,9 @@ class TaskRunner:
         self._maker = keyed(pipeline) if threads == 0 else pipeline
         threads = max(threads, 1)
         concurrency = pipeline.read_concurrency * threads
-        self._reads = ReadAhead(pipeline.source, concurrency) if concurrency else None
+        self._reads = (
+            ReadAhead(pipeline.source, concurrency, lambda: self._maker.may_read_ahead) if concurrency else None
+        )
 
     def expect(self, task: Task) -> None:
         """Say that this task will be run: its samples can be read already."""
@@ -187,14 +190,17 @@ class TaskRunner:
             if self._reads is not None:
                 self._reads.drop(task.number)
             return make_from_the_good(self._maker, task.epoch, task.indices, alloc, salvage, working_on)
+        read = None if self._reads is None else partial(self._reads.take, task.number)
         try:
-            samples = None if self._reads is None else self._reads.take(task.number)
-            return self._maker.run(task.epoch, task.indices, alloc, samples), []
+            return self._maker.run(task.epoch, task.indices, alloc, read), []
         except Exception:
             if salvage is None:
                 raise
             # Which sample is to blame is found when they are made one by one.
             return make_from_the_good(self._maker, task.epoch, task.indices, alloc, salvage)
+        finally:
+            if self._reads is not None:
+                self._reads.drop(task.number)  # Where it was not taken.
 
     @property
     def draws(self) -> bool:

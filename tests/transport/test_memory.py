@@ -34,6 +34,7 @@ def test_a_thousand_batches_one_after_the_other_share_one_block():
 )
 def test_any_view_keeps_the_memory(view):
     recycler = Recycler(keep=4)
+    fill(recycler, 0)  # A first batch is in no block.
     kept = view(fill(recycler, 1))
     before = np.asarray(kept).copy()
     for i in range(5):
@@ -44,6 +45,14 @@ def test_any_view_keeps_the_memory(view):
     gc.collect()
     held = [fill(recycler, 9) for _ in range(2)]
     assert recycler.made == 2 and len(held) == 2
+
+
+def test_a_small_array_of_the_first_batch_does_not_keep_the_others():
+    recycler = Recycler(keep=4)
+    for order in (((4,), (1000,)), ((1000,), (4,))):
+        alloc = recycler.allocator()
+        small = min((alloc(shape, np.dtype(np.float64)) for shape in order), key=len)
+        assert small.base.nbytes < 1000
 
 
 def test_batches_that_are_kept_stay_as_they_were():

@@ -31,6 +31,7 @@ def log_factor(log: str, power: float) -> float:
 def log_floor(floor: float, name: str = "floor") -> float:
     """Return the minimum under a logarithm as a float, or raise ConfigError unless it is a positive float32."""
     number = positive_float(name, floor)
-    if number < np.finfo(np.float32).tiny:
-        raise ConfigError(f"{name}={floor!r} must be at least {np.finfo(np.float32).tiny} to be a float32")
+    smallest = float(np.finfo(np.float32).tiny)
+    if number < smallest:
+        raise ConfigError(f"{name}={floor!r} must be at least {smallest} to be a float32")
     return number
