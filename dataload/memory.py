@@ -148,7 +148,7 @@ class Recycler:
         return BatchAllocator(self) if self._largest else self._apart()
 
     def _apart(self) -> Allocator:
-        """Return the allocator for a first batch: what is small beside it is not known yet, so nothing shares a block."""
+        """Return the allocator for a first batch: what is small beside it is not known, so nothing shares a block."""
         filled = 0
 
         def empty(shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
