@@ -15,6 +15,7 @@ from typing import Any
 
 from dataload.errors import NotPicklable, WorkerDied, WorkerNeverStarted
 from dataload.pipeline import Pipeline
+from dataload.sources.packed import packed
 from dataload.transport import wire
 from dataload.transport.payload import Payload
 from dataload.workers import logs
@@ -186,7 +187,8 @@ class ProcessWorkers:
 
 def _pack_pipeline(pipeline: Pipeline) -> Payload:
     try:
-        packed = wire.dump_by_value((pipeline, logs.levels()))
+        shareable = replace(pipeline, source=packed(pipeline.source))
+        data, buffers = wire.dump_by_value((shareable, logs.levels()))
     except Exception as error:
         parts = {"the source": pipeline.source, "collate_fn": pipeline.collate}
         parts |= {f"transform {stage}": stage.transform for stage in pipeline.stages}
@@ -195,7 +197,7 @@ def _pack_pipeline(pipeline: Pipeline) -> Payload:
             f"{culprit} cannot be sent to a worker process ({type(error).__name__}: {error}). Use worker='thread', or "
             "open files, locks and connections inside the function that uses them"
         ) from error
-    return Payload(*packed)
+    return Payload(data, buffers)
 
 
 def _travels(part: Any) -> bool:
