@@ -39,9 +39,10 @@ class _Library:
 
     def lift(self) -> None:
         """Give the program back the number of threads that it had."""
-        before, self._before = self._before, None
-        if before is not None:
-            self._set(before)
+        # In this order: a child that is forked between the two, while the library is called, lifts it again.
+        if self._before is not None:
+            self._set(self._before)
+            self._before = None
 
     def lift_here(self) -> None:
         """Give the calling thread back its threads where the limit is that thread's own; others stay inside."""

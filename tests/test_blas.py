@@ -82,6 +82,34 @@ print("good")
     check(code, tmp_path)
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="the system cannot fork")
+def test_a_child_forked_while_the_limit_is_set_or_lifted_has_its_threads_too(tmp_path):
+    code = """
+from dataload import blas
+put, children = blas._Library._set, []
+
+def fork():
+    blas._Library._set = put
+    children.append(os.fork())
+    if children[-1] == 0:
+        os._exit(0 if threads() == before else 10)
+    blas._Library._set = fork_and_set
+
+def fork_and_set(self, number):
+    fork()
+    put(self, number)
+    fork()
+
+blas._Library._set = fork_and_set
+with blas.single_threaded_blas:
+    pass
+assert len(children) == 4 * len(before), children
+codes = {os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children}
+print("good" if codes == {0} and threads() == before else codes)
+"""
+    check(code, tmp_path)
+
+
 def test_it_may_be_entered_again_inside():
     with single_threaded_blas, single_threaded_blas:
         assert np.ones((4, 4)) @ np.ones((4, 4)) is not None
