@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 import threading
 import time
 from pathlib import Path
@@ -94,7 +95,7 @@ def act(name, loader, iterator, folder, expected, awaited):
 
 
 class Elsewhere(threading.Thread):
-    """Does something on another thread once a sample is held back, and lets that go on in a moment."""
+    """Does something on another thread once a sample is held back and awaited, and lets that go on in a moment."""
 
     def __init__(self, folder, what):
         super().__init__(daemon=True)
@@ -102,15 +103,31 @@ class Elsewhere(threading.Thread):
         self.start()
 
     def run(self):
-        while not (self.folder / "begun").exists():
+        # Workers are ahead of the loop: a sample may be held back long before it is awaited.
+        while not ((self.folder / "begun").exists() and awaits_a_batch(threading.main_thread())):
             time.sleep(0.005)
-        timer = threading.Timer(0.4, (self.folder / "go").touch)
-        timer.start()
+        acts = threading.Event()
+        release = threading.Thread(target=self.release, args=[acts])
+        release.start()
         try:
+            acts.set()
             self.result = self.what()
         except BaseException as error:
             self.error = error
-        timer.join()
+        release.join()
+
+    def release(self, acts):
+        acts.wait()
+        time.sleep(0.4)
+        (self.folder / "go").touch()
+
+
+def awaits_a_batch(thread):
+    """Return whether a thread is inside of `next` of an iterator, in the guarded line of `outcome`."""
+    frame = sys._current_frames().get(thread.ident)
+    while frame is not None and frame.f_back is not None and frame.f_back.f_code is not outcome.__code__:
+        frame = frame.f_back
+    return frame is not None and frame.f_back is not None
 
 
 def outcome(iterator):
