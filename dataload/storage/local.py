@@ -87,7 +87,7 @@ class LocalStore:
         return [self.read(*one) for one in ranges]
 
     def list(self, prefix: str, deep: bool) -> Iterator[Found]:
-        """Yield the regular files in the folder of a prefix whose paths begin with it; folders that are links stay out."""
+        """Yield the regular files in the folder of a prefix whose paths begin with it; not behind links."""
         folder, slash, _ = prefix.rpartition("/")
         for path, inner, names in os.walk(folder + slash or "."):
             begin = path if path.endswith("/") else f"{path}/"
