@@ -14,9 +14,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dataload.audio.limits import Limits, take_truncated
+from dataload.audio.limits import Limits
 from dataload.audio.reader import read_length
 from dataload.audio.segment import Segment
+from dataload.counts import take_counts
 from dataload.errors import ConfigError, SourceError
 from dataload.samples import Field, field_names, get_field, replace_field
 from dataload.sources.base import check_source, describe, fetch, fingerprint
@@ -77,7 +78,7 @@ class SegmentSource:
         limits = Limits(keep=truncated == "keep")
         lengths = [read_length(path, limits) for path in self._paths()]
         # Making a list of files is no reading of them.
-        take_truncated()
+        take_counts()
         self._frames = np.array([frames for frames, _ in lengths], np.int64)
         self._rates = np.array([rate for _, rate in lengths], np.int64)
         self._ends = np.cumsum(self._counts())
