@@ -58,8 +58,9 @@ class Loader:
         prefetch_factor: batches made ahead per worker.
         timeout: seconds to wait for a batch of a worker; 0 waits for ever. The error says where the worker is.
         read_concurrency: how many samples of coming batches each worker reads at the same time, on threads; 0 reads
-            when a batch is made. For sources whose reads wait: network file systems, object stores. Only
-            `source[index]` is read ahead, so let it return the bytes: `FileSource(..., audio=Path.read_bytes)`.
+            when a batch is made; None asks the source: 16 for one behind a network, else 0. For sources whose reads
+            wait. What is read ahead is `source[index]`, and the files of which it gives URLs to `DecodeAudio`; on a
+            network file system let it return the bytes: `FileSource(..., audio=Path.read_bytes)`.
         shard: (rank, world) where `world` processes train together: each step takes batch_size samples per rank off the
             one order of the epoch, and this loader gets part `rank` of them. All ranks have the same number of batches;
             the rest of an epoch, its last step, is shared out evenly (or left out, with drop_last); only where that is
@@ -99,7 +100,7 @@ class Loader:
         seed: int = 0,
         prefetch_factor: int = 2,
         timeout: float = 0,
-        read_concurrency: int = 0,
+        read_concurrency: int | None = None,
         shard: ShardArgument = None,
         on_error: OnError = "raise",
         max_errors: int | None = None,
@@ -131,7 +132,8 @@ class Loader:
         stages = make_stages(transforms)
         specs = {field: chain.spec for field, chain in make_chains(stages).items()}
         collate = default_collate(varying_fields(specs)) if collate_fn is None else as_collate(collate_fn)
-        self.pipeline = Pipeline(source, stages, collate, seed, read_concurrency, specs)
+        concurrency = suits_concurrency(source) if read_concurrency is None else read_concurrency
+        self.pipeline = Pipeline(source, stages, collate, seed, concurrency, specs)
         self.crew = Crew(self.pipeline, self.options)
 
         # Where the next iterator begins; None: with the epoch after that of the last one.

@@ -44,7 +44,7 @@ class Options:
     seed: int = 0
     prefetch_factor: int = 2
     timeout: float = 0
-    read_concurrency: int = 0
+    read_concurrency: int | None = None
     shard: ShardArgument = None
     on_error: OnError = "raise"
     max_errors: int | None = None
@@ -53,7 +53,7 @@ class Options:
     def __post_init__(self) -> None:
         for name, minimum in _MINIMA.items():
             value = getattr(self, name)
-            if (name, value) in (("num_workers", "auto"), ("max_errors", None)):
+            if (name, value) in (("num_workers", "auto"), ("max_errors", None), ("read_concurrency", None)):
                 continue
             if not is_integer(value) or value < minimum:
                 raise ConfigError(f"{name}={value!r} must be a whole number from {minimum} up")

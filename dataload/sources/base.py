@@ -1,7 +1,7 @@
 """What a source is, and the questions the rest of the library asks of one.
 
 Anything with `__len__` and `__getitem__` is a source. Beyond that it may have optional abilities, each a protocol here:
-`ManySource`, `StackedSource`, `DescribedSource`, `FingerprintedSource`.
+`ManySource`, `StackedSource`, `DescribedSource`, `FingerprintedSource`, `RemoteSource`.
 """
 
 from __future__ import annotations
@@ -60,6 +60,22 @@ class FingerprintedSource(Protocol):
     def fingerprint(self) -> str:
         """Return text that is equal for equal data sets, on any machine."""
         ...
+
+
+@runtime_checkable
+class RemoteSource(Protocol):
+    """A source whose reads wait for a network.
+
+    Attributes:
+        read_concurrency: how many samples each worker should read at the same time; 0 where reads do not wait.
+    """
+
+    read_concurrency: int
+
+
+def suits_concurrency(source: Any) -> int:
+    """Return how many samples each worker should read at the same time, 0 where the source does not say."""
+    return int(getattr(source, "read_concurrency", 0))
 
 
 def check_source(source: Any) -> None:

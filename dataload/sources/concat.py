@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from dataload.errors import ConfigError
-from dataload.sources.base import check_source, describe, fetch, fingerprint
+from dataload.sources.base import check_source, describe, fetch, fingerprint, suits_concurrency
 
 
 class ConcatSource:
@@ -34,6 +34,11 @@ class ConcatSource:
             check_source(source)
         self.sources = sources
         self._ends = np.cumsum([len(source) for source in sources], dtype=np.int64)
+
+    @property
+    def read_concurrency(self) -> int:
+        """How many samples each worker should read at the same time, by that source whose reads wait longest."""
+        return max(map(suits_concurrency, self.sources))
 
     @property
     def lengths(self) -> tuple[int, ...]:

@@ -20,7 +20,7 @@ from dataload.audio.segment import Segment
 from dataload.counts import take_counts
 from dataload.errors import ConfigError, SourceError
 from dataload.samples import Field, field_names, get_field, replace_field
-from dataload.sources.base import check_source, describe, fetch, fingerprint
+from dataload.sources.base import check_source, describe, fetch, fingerprint, suits_concurrency
 
 Int64Array = NDArray[np.int64]
 
@@ -76,7 +76,10 @@ class SegmentSource:
         self._field = field
         self._drop_last = drop_last
         limits = Limits(keep=truncated == "keep")
-        lengths = [read_length(path, limits) for path in self._paths()]
+        paths = list(self._paths())
+        lengths = side_by_side(partial(read_length, limits=limits), paths) if any(map(is_url, paths)) else [
+            read_length(path, limits) for path in paths
+        ]
         # Making a list of files is no reading of them.
         take_counts()
         self._frames = np.array([frames for frames, _ in lengths], np.int64)
@@ -87,6 +90,11 @@ class SegmentSource:
                 f"no file of {describe(files)} is as long as a window of {window} s: take a shorter window, "
                 "or drop_last=False"
             )
+
+    @property
+    def read_concurrency(self) -> int:
+        """How many samples each worker should read at the same time: as of the files."""
+        return suits_concurrency(self._files)
 
     def _paths(self) -> Iterator[str]:
         # Some at a time: a sample may hold more than its path.

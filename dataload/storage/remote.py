@@ -11,20 +11,18 @@ import re
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
-from dataload.counts import Counts, count, take_counts
+from dataload.counts import Counts, count
 from dataload.errors import ConfigError, ReplacedError
 from dataload.extras import require
 from dataload.storage import secrets
 from dataload.storage.backend import Backend, MakeBackend, Settings, replaced
 from dataload.storage.base import Found, Range, Stat
 from dataload.storage.joining import Pace, join
+from dataload.storage.pool import side_by_side
 from dataload.storage.retry import persistently
 
-# Reads of one process under way for batches that are read as a whole.
-_MAX_READS = 32
 _RETRIES = 8
 # Of a store that has never answered: it may not exist, and nobody should wait a minute to hear that.
 _FIRST_RETRIES = 2
@@ -82,13 +80,7 @@ class RemoteStore:
     def read_many(self, ranges: Sequence[Range]) -> list[bytes]:
         """Return the bytes of every range, in order; neighbours are joined, and the reads overlap."""
         joined = join(ranges, self._pace.worth())
-        if len(joined) == 1:
-            parts = [self.read(*joined[0].range)]
-        else:
-            found = list(_pool().map(lambda one: (self.read(*one.range), take_counts()), joined))
-            parts = [data for data, _ in found]
-            for _, counts in found:
-                count(counts)
+        parts = side_by_side(lambda one: self.read(*one.range), joined)
         results = [b""] * len(ranges)
         for one, data in zip(joined, parts, strict=True):
             for place in one.places:
@@ -154,7 +146,6 @@ def _settings(options: dict[str, Any]) -> Settings:
 
 
 _stores: dict[tuple[str, str], RemoteStore] = {}
-_reading: dict[int, ThreadPoolExecutor] = {}
 
 
 def _store(root: str, make: MakeBackend, token: str) -> RemoteStore:
@@ -162,13 +153,6 @@ def _store(root: str, make: MakeBackend, token: str) -> RemoteStore:
     # After a fork the connections of the parent must not be used.
     key = (root, f"{token} {os.getpid()}")
     return _stores.setdefault(key, RemoteStore(root, make, token))
-
-
-def _pool() -> ThreadPoolExecutor:
-    pool = _reading.get(os.getpid())
-    if pool is None:
-        pool = _reading.setdefault(os.getpid(), ThreadPoolExecutor(_MAX_READS, "dataload-store"))
-    return pool
 
 
 def open_store(url: str, options: Mapping[str, Any] | None) -> tuple[RemoteStore, str]:

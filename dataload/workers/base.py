@@ -151,7 +151,9 @@ class TaskRunner:
         threads = max(threads, 1)
         concurrency = pipeline.read_concurrency * threads
         self._reads = (
-            ReadAhead(pipeline.source, concurrency, lambda: self._maker.may_read_ahead) if concurrency else None
+            ReadAhead(pipeline.source, concurrency, lambda: self._maker.may_read_ahead, pipeline.prefetch)
+            if concurrency
+            else None
         )
 
     def expect(self, task: Task) -> None:
