@@ -1,22 +1,59 @@
 """dataload: one source/sampler/loader core that feeds torch or TensorFlow the same batches."""
 
-from dataload import errors, registry
-from dataload.chain import Chain, RandomBatchTransform, RandomTransform
-from dataload.collate import Pad, Stack, pad, stack
-from dataload.loader import Loader
-from dataload.salvage import BadSample
-from dataload.samplers import (
-    BlockSampler,
-    BucketBatchSampler,
-    MixtureSampler,
-    RandomSampler,
-    Sampler,
-    SequentialSampler,
-    SubsetSampler,
-    WeightedSampler,
-)
-from dataload.sources import ArraySource, ConcatSource, FileSource, Segment, SegmentSource, Source, TableSource
-from dataload.stats import LoaderStats
+from typing import TYPE_CHECKING
+
+from dataload import registry
+from dataload.lazy import lazily
+
+# Once for type checkers, once for `lazily`; a test compares the two.
+if TYPE_CHECKING:
+    from dataload import errors
+    from dataload.chain import Chain, RandomBatchTransform, RandomTransform
+    from dataload.collate import Pad, Stack, pad, stack
+    from dataload.loader import Loader
+    from dataload.salvage import BadSample
+    from dataload.samplers import (
+        BlockSampler,
+        BucketBatchSampler,
+        MixtureSampler,
+        RandomSampler,
+        Sampler,
+        SequentialSampler,
+        SubsetSampler,
+        WeightedSampler,
+    )
+    from dataload.sources import ArraySource, ConcatSource, FileSource, Segment, SegmentSource, Source, TableSource
+    from dataload.stats import LoaderStats
+else:
+    __getattr__, __dir__ = lazily(
+        __name__,
+        {
+            "dataload.chain": ["Chain", "RandomBatchTransform", "RandomTransform"],
+            "dataload.collate": ["Pad", "Stack", "pad", "stack"],
+            "dataload.loader": ["Loader"],
+            "dataload.salvage": ["BadSample"],
+            "dataload.samplers": [
+                "BlockSampler",
+                "BucketBatchSampler",
+                "MixtureSampler",
+                "RandomSampler",
+                "Sampler",
+                "SequentialSampler",
+                "SubsetSampler",
+                "WeightedSampler",
+            ],
+            "dataload.sources": [
+                "ArraySource",
+                "ConcatSource",
+                "FileSource",
+                "Segment",
+                "SegmentSource",
+                "Source",
+                "TableSource",
+            ],
+            "dataload.stats": ["LoaderStats"],
+        },
+    )
 
 __version__ = "0.1.0"
 

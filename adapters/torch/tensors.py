@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from dataload.errors import CollateError
+from dataload.foreign import is_masked
 from dataload.samples import Path, map_leaves, where
 
 # What numpy has from ml_dtypes, by the name that both give it.
@@ -48,7 +49,7 @@ def _convert(value: Any, path: Path) -> Any:
 
 def _tensor(array: NDArray[Any], path: Path) -> torch.Tensor:
     """Return a tensor on the array's memory, or on a copy where torch cannot use the array as it is."""
-    if isinstance(array, np.ma.MaskedArray):
+    if is_masked(array):
         raise CollateError(
             f"{where(path)} is a masked array, and tensors have no mask: use x.filled(value) in the collate function"
         )

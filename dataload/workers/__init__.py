@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataload.errors import ConfigError
 from dataload.pipeline import Pipeline
-from dataload.workers.auto import AutoWorkers
 from dataload.workers.base import Choice, Result, StartWorkers, Task, TaskRunner, Workers, WorkerStatistics
 from dataload.workers.serial import SerialWorkers
 from dataload.workers.thread import ThreadWorkers
@@ -32,6 +31,9 @@ def _processes(pipeline: Pipeline, count: int) -> Workers:
 
 
 def _auto(pipeline: Pipeline, count: int) -> Workers:
+    # Not in the workers that it starts.
+    from dataload.workers.auto import AutoWorkers
+
     return AutoWorkers(pipeline, count, {name: KINDS[name] for name in CANDIDATES})
 
 

@@ -42,7 +42,7 @@ class ProcessWorkers:
         self._max_retries = 0
         self._died = 0
         self._closed = False
-        self._payload = _pack_pipeline(pipeline)
+        self._payload: Payload | None = None
         self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
         self._workers: list[RemoteWorker] = []
         # How many workers have died at a task, and at nothing since the last result.
@@ -50,7 +50,11 @@ class ProcessWorkers:
         self._idle_deaths = 0
         self._process = os.getpid()
         try:
+            # The processes start while the pipeline is packed.
             self.resize(count)
+            self._payload = _pack_pipeline(pipeline)
+            for worker in self._workers:
+                worker.begin(self._payload)
         except BaseException:
             self.close()
             raise
@@ -59,8 +63,10 @@ class ProcessWorkers:
         started: list[RemoteWorker] = []
 
         def start() -> None:
-            started.append(RemoteWorker(number, self._payload, self._events))
+            started.append(RemoteWorker(number, self._events))
             self._workers.extend(started)
+            if self._payload is not None:
+                started[0].begin(self._payload)
 
         undisturbed(start)
         (worker,) = started
@@ -182,7 +188,8 @@ class ProcessWorkers:
         try:
             end_all(workers)
         finally:
-            self._payload.close()
+            if self._payload is not None:
+                self._payload.close()
 
 
 def _pack_pipeline(pipeline: Pipeline) -> Payload:

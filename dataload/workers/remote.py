@@ -68,8 +68,7 @@ class RemoteWorker:
 
     Args:
         number: of the worker, for messages.
-        payload: the pipeline.
-        events: where its results go.
+        events: where its results go, once it has begun.
 
     Attributes:
         working_on: the sample that a careful worker has said that it is at.
@@ -77,7 +76,7 @@ class RemoteWorker:
         leaving: whether it gets no further tasks and ends when it has none left.
     """
 
-    def __init__(self, number: int, payload: Payload, events: queue.SimpleQueue[Event]) -> None:
+    def __init__(self, number: int, events: queue.SimpleQueue[Event]) -> None:
         self.number = number
         self._spawned = spawn(number)
         self._sock = self._spawned.sock
@@ -88,11 +87,14 @@ class RemoteWorker:
         self.leaving = False
         self._spares: Sampler | None = None
         _all.add(self)
-        with self._or_hang_up():
-            payload.send(self._sock)
         self._thread = threading.Thread(
             target=self._receive_all, args=(events,), name=f"dataload-receive-{number}", daemon=True
         )
+
+    def begin(self, payload: Payload) -> None:
+        """Send the pipeline, and receive results from now on."""
+        with self._or_hang_up():
+            payload.send(self._sock)
         try:
             self._thread.start()
         except BaseException:  # no further thread can be started
