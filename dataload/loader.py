@@ -22,7 +22,7 @@ from dataload.salvage import OnError
 from dataload.samplers import BatchSampler, Sampler
 from dataload.samples import Field
 from dataload.sharding import ShardArgument, read_shard
-from dataload.sources.base import check_source, fingerprint
+from dataload.sources.base import check_source, fingerprint, suits_concurrency
 from dataload.stages import Transforms, chain_of, make_chains, make_stages, varying_fields
 from dataload.state import MAX_NUMBER, Identity, Position, State, check_state, make_state
 from dataload.stats import LoaderStats, Tally

@@ -143,7 +143,9 @@ class Pipeline:
                     samples = side_by_side(read, samples)
                 else:
                     values = side_by_side(read, [get_field(sample, name) for sample in samples])
-                    samples = [replace_field(sample, name, value) for sample, value in zip(samples, values, strict=True)]
+                    samples = [
+                        replace_field(sample, name, value) for sample, value in zip(samples, values, strict=True)
+                    ]
         return samples
 
     @cached_property

@@ -21,7 +21,7 @@ OPEN_IMPORTS = {
     "benchmarks.__main__": "the names stand in a table beside it, and are seen there",
 }
 # What dataload.audio may stand on.
-BELOW_AUDIO = {f"dataload.{name}" for name in ("audio", "errors", "extras", "fast", "memory")}
+BELOW_AUDIO = {f"dataload.{name}" for name in ("audio", "counts", "errors", "extras", "fast", "memory", "storage")}
 
 WHEEL = {name: module for name, module in modules().items() if name.split(".")[0] == "dataload"}
 

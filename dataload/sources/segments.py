@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,8 @@ from dataload.counts import take_counts
 from dataload.errors import ConfigError, SourceError
 from dataload.samples import Field, field_names, get_field, replace_field
 from dataload.sources.base import check_source, describe, fetch, fingerprint, suits_concurrency
+from dataload.storage.places import is_url
+from dataload.storage.pool import side_by_side
 
 Int64Array = NDArray[np.int64]
 
@@ -77,9 +80,11 @@ class SegmentSource:
         self._drop_last = drop_last
         limits = Limits(keep=truncated == "keep")
         paths = list(self._paths())
-        lengths = side_by_side(partial(read_length, limits=limits), paths) if any(map(is_url, paths)) else [
-            read_length(path, limits) for path in paths
-        ]
+        lengths = (
+            side_by_side(partial(read_length, limits=limits), paths)
+            if any(map(is_url, paths))
+            else [read_length(path, limits) for path in paths]
+        )
         # Making a list of files is no reading of them.
         take_counts()
         self._frames = np.array([frames for frames, _ in lengths], np.int64)
