@@ -34,10 +34,13 @@ class _Open:
             os.close(self.descriptor)
             raise
 
-    def __del__(self) -> None:
+    def __del__(self, close: Callable[[int], None] = os.close) -> None:
         # Not by whoever drops it from the open files: another thread may be reading from it.
-        with suppress(AttributeError, OSError):
-            os.close(self.descriptor)
+        # No name of this module: at the end of the program they are gone before the last files.
+        try:  # noqa: SIM105
+            close(self.descriptor)
+        except (AttributeError, OSError):
+            pass
 
 
 class LocalStore:
@@ -124,7 +127,8 @@ class LocalStore:
     def _file(self, name: str, tag: str) -> _Open:
         with self._lock:
             file = self._open.get(name)
-            if file is not None and (not tag or file.stat.tag == tag):
+            # Asked anew, as a file may have been written over since it was opened.
+            if file is not None and (not tag or _stat(os.fstat(file.descriptor)).tag == tag):
                 self._open.move_to_end(name)
                 return file
         file = _Open(name)

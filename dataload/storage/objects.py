@@ -43,7 +43,8 @@ class ObjectBackend:
             "read_timeout": timedelta(seconds=settings.timeout),
             "connect_timeout": timedelta(seconds=min(settings.timeout, 5)),
             "timeout": timedelta(seconds=max(600, settings.timeout)),
-            "allow_http": plain,
+            # Else the environment may say so.
+            **({"allow_http": True} if plain else {}),
             **given,
         }
         try:

@@ -103,7 +103,15 @@ class RemoteStore:
     def _ask(self, work: Callable[[Backend], T], what: str) -> T:
         backend = self._opened()
         retries = self._settings.max_retries
-        result = persistently(lambda: work(backend), what, retries if self._answered else min(retries, _FIRST_RETRIES))
+        try:
+            result = persistently(
+                lambda: work(backend), what, retries if self._answered else min(retries, _FIRST_RETRIES)
+            )
+        except BaseException:
+            if not self._answered:
+                # Who mends the environment variables now and tries again shall find them read again.
+                self._backend = None
+            raise
         self._answered = True
         return result
 
