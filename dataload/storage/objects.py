@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable, Iterator
 from datetime import timedelta
@@ -18,6 +19,7 @@ _STATUS = re.compile(r"status code: (\d{3})")
 _PASSING = (408, 425, 429, 500, 502, 503, 504)
 # Where a cloud's machines get their keys: asked where no others are known.
 _METADATA = ("169.254.169.254", "169.254.170.2", "metadata.google.internal")
+_ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT")
 
 
 class ObjectBackend:
@@ -37,14 +39,15 @@ class ObjectBackend:
         self._root = root
         self._web = root.startswith(("http://", "https://"))
         given = dict(options.pop("client_options", {}))
-        plain = str(options.get("endpoint", root)).startswith("http://")
+        # Client options take the place of those from the environment, so what that says of the address is seen to here.
+        variables = (os.environ.get(name) for name in _ENDPOINTS if root.startswith("s3"))
+        plain = str(options.get("endpoint") or next(filter(None, variables), root)).startswith("http://")
         # Silence is what tells that nothing more will come, not how long a whole answer takes.
         client = {
             "read_timeout": timedelta(seconds=settings.timeout),
             "connect_timeout": timedelta(seconds=min(settings.timeout, 5)),
             "timeout": timedelta(seconds=max(600, settings.timeout)),
-            # Else the environment may say so.
-            **({"allow_http": True} if plain else {}),
+            "allow_http": plain,
             **given,
         }
         try:
