@@ -121,7 +121,7 @@ def test_a_server_that_does_not_know_if_match_is_found_out(clip_folder, tmp_path
 @pytest.mark.parametrize(
     ("url", "options", "error", "text"),
     [
-        ("s3://clips/recordings", {}, StorageError, "no credentials are known: set the environment variables"),
+        ("s3://private/recordings", {}, StorageError, "no credentials are known: set the environment variables"),
         ("s3://no-such-bucket/x", None, SourceNotFound, "there is no such bucket: check its name, region and endpoint"),
         ("s3://clips/nothing", None, SourceNotFound, "no file in 's3://clips/nothing' matches"),
         ("s3://clips/x", {"endpoint": "http://127.0.0.1:1"}, StorageError, "cannot be listed, tried 3 times"),
