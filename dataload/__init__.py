@@ -7,6 +7,7 @@ from dataload.loader import Loader
 from dataload.salvage import BadSample
 from dataload.samplers import (
     BlockSampler,
+    BlockShuffleSampler,
     BucketBatchSampler,
     MixtureSampler,
     RandomSampler,
@@ -24,6 +25,7 @@ __all__ = [
     "ArraySource",
     "BadSample",
     "BlockSampler",
+    "BlockShuffleSampler",
     "BucketBatchSampler",
     "Chain",
     "ConcatSource",
