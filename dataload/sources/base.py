@@ -164,8 +164,8 @@ def runs_of(source: Any) -> IndexArray:
             "Take shuffle=True"
         )
     runs = np.asarray(source.runs())
-    if not len(runs):
-        runs = runs.astype(np.int64)
+    if not runs.size:  # an empty list is one of floats to numpy
+        runs = np.empty(0, np.int64)
     if runs.ndim != 1 or runs.dtype.kind not in "iu" or np.any(runs < 0) or int(runs.sum()) != length:
         raise ConfigError(
             f"{describe(source)} must give its runs as whole numbers from 0 up whose sum is its {length} samples, "
