@@ -1,6 +1,7 @@
 """Loader(shuffle="blocks"): each block of the source is read once, and the rest holds as for any order."""
 
 import json
+import tracemalloc
 from collections import Counter
 
 import conformance
@@ -234,6 +235,19 @@ def test_more_groups_than_that_stay_if_the_user_says_so(table, reads):
     loader = Loader(TableSource(table, cache_groups=GROUPS), batch_size=50, shuffle="blocks")
     list(loader), list(loader)
     assert reads == dict.fromkeys(range(GROUPS), 1)
+
+
+@pytest.mark.parametrize("shards", [Shards(*[10**6] * 1000), WholeShards(*[1000] * 10**6)], ids=["few", "many"])
+def test_a_thousand_million_samples_cost_what_their_blocks_cost(shards):
+    tracemalloc.start()
+    try:
+        batches = iter(Loader(shards, batch_size=1000, shuffle="blocks"))
+        seen = order([next(batches) for _ in range(3)])
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert len(np.unique(seen)) == 3000 and np.ptp(seen) > 10**8
+    assert peak < 200 * 10**6
 
 
 # What holds for any order.
