@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike
 
 from dataload.errors import ConfigError
 from dataload.keys import mix
+from dataload.kinds import is_integer
 from dataload.samplers.arrays import OfArrays, digest, whole_numbers
 from dataload.samplers.base import IndexArray, Sampler, check_range, check_seed, known_seed
 from dataload.samplers.permutation import permute
@@ -57,8 +58,8 @@ class BlockShuffleSampler(OfArrays, Sampler):
 
     def __init__(self, blocks: ArrayLike, *, blocks_at_once: int = 8, seed: int | None = 0) -> None:
         self._sizes = whole_numbers("blocks", blocks, minimum=1)
-        if blocks_at_once < 1:
-            raise ConfigError(f"blocks_at_once={blocks_at_once} must be 1 or more")
+        if not is_integer(blocks_at_once) or blocks_at_once < 1:
+            raise ConfigError(f"blocks_at_once={blocks_at_once!r} must be a whole number from 1 up")
         self.blocks_at_once = blocks_at_once
         check_seed(seed)
         self.seed = seed

@@ -26,8 +26,8 @@ class TableSource:
     """The rows of Parquet, Arrow IPC, CSV, TSV, JSONL or JSON files, read on demand.
 
     Rows are read a row group at a time (a record batch in Arrow, 4 MB in CSV and JSON), and the groups used last are
-    kept, so a file need not fit into memory. Reading in order is cheap; a random order over a file with few, big row
-    groups reads a group for every row that is not in one of those kept.
+    kept, so a file need not fit into memory. Reading in order is cheap, and so is `Loader(shuffle="blocks")`; a random
+    order over a file with few, big row groups reads a group for every row that is not in one of those kept.
 
     A sample is a dict: numbers as numpy numbers of the column's type, text as str, binary as bytes, structs as dicts,
     dates and times as those of `datetime`. A null is NaN in a column of floats and None elsewhere; it does not change

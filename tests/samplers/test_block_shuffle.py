@@ -155,6 +155,7 @@ def test_joined_runs_are_all_there_and_no_two_blocks_in_a_row_are_short(runs, le
         (lambda: BlockShuffleSampler([3, 0]), "entry 1 is 0"),
         (lambda: BlockShuffleSampler([]), "one or more whole numbers"),
         (lambda: BlockShuffleSampler([3], blocks_at_once=0), "blocks_at_once=0"),
+        (lambda: BlockShuffleSampler([3], blocks_at_once=2.5), "blocks_at_once=2.5"),
         (lambda: BlockShuffleSampler([3], seed="x"), "seed='x'"),
     ],
 )
