@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from dataload.salvage import BadSample
     from dataload.samplers import (
         BlockSampler,
+        BlockShuffleSampler,
         BucketBatchSampler,
         MixtureSampler,
         RandomSampler,
@@ -34,6 +35,7 @@ else:
             "dataload.salvage": ["BadSample"],
             "dataload.samplers": [
                 "BlockSampler",
+                "BlockShuffleSampler",
                 "BucketBatchSampler",
                 "MixtureSampler",
                 "RandomSampler",
@@ -61,6 +63,7 @@ __all__ = [
     "ArraySource",
     "BadSample",
     "BlockSampler",
+    "BlockShuffleSampler",
     "BucketBatchSampler",
     "Chain",
     "ConcatSource",

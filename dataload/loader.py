@@ -42,7 +42,11 @@ class Loader:
         transforms: a callable on the sample, a dict of field to callable or list of callables, or a list of these; at
             its end there may be `RandomBatchTransform`s, which work on the batch.
         batch_size: samples in a batch.
-        shuffle: whether the order is random, another one in each epoch.
+        shuffle: whether the order is random, another one in each epoch. "blocks" is for sources where a sample here and
+            one there is slow to read, and which know their runs (row groups, shards): blocks from anywhere in the
+            source are read 8 at a time, and the samples of these 8 are shuffled. A block is a row group, a piece of up
+            to 1024 samples of a longer run that can be read in part, or several short runs. Each process keeps 12
+            blocks of a table in memory. `BlockShuffleSampler` takes other numbers.
         sampler: the order: a `Sampler`, or any iterable of indices (read once per epoch). Excludes shuffle.
         batch_sampler: a `BatchSampler` such as `BucketBatchSampler`, or an iterable of lists of indices, one per batch
             (read once per epoch). Excludes batch_size, shuffle, sampler and drop_last.
@@ -90,7 +94,7 @@ class Loader:
         *,
         transforms: Transforms = None,
         batch_size: int = 1,
-        shuffle: bool = False,
+        shuffle: bool | Literal["blocks"] = False,
         sampler: Sampler | Iterable[int] | None = None,
         batch_sampler: BatchSampler | Iterable[Iterable[int]] | None = None,
         num_workers: int | Literal["auto"] = 0,

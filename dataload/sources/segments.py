@@ -171,6 +171,10 @@ class SegmentSource:
         segment = Segment(self._path(number, sample), offset, self._window)
         return segment if self._field is None else replace_field(sample, self._field, segment)
 
+    def runs(self) -> Int64Array:
+        """Return how many windows each file has: (files,) int64."""
+        return np.diff(self._ends, prepend=0)
+
     def describe(self, index: int) -> str:
         """Return the file and the place in it, for messages."""
         number, offset = self._place(index)

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from dataload.errors import ConfigError, DecodeError
+from dataload.samplers.base import IndexArray
 from dataload.sources.groups import Groups, Rows, Seen, open_groups
 from dataload.sources.tables.arrow_rows import ColumnError
 from dataload.sources.tables.find import find_files
@@ -25,8 +26,8 @@ class TableSource:
     """The rows of Parquet, Arrow IPC, CSV, TSV, JSONL or JSON files, read on demand.
 
     Rows are read a row group at a time (a record batch in Arrow, 4 MB in CSV and JSON), and the groups used last are
-    kept, so a file need not fit into memory. Reading in order is cheap; a random order over a file with few, big row
-    groups reads a group for every row that is not in one of those kept.
+    kept, so a file need not fit into memory. Reading in order is cheap, and so is `Loader(shuffle="blocks")`; a random
+    order over a file with few, big row groups reads a group for every row that is not in one of those kept.
 
     A sample is a dict: numbers as numpy numbers of the column's type, text as str, binary as bytes, structs as dicts,
     dates and times as those of `datetime`. A null is NaN in a column of floats and None elsewhere; it does not change
@@ -44,7 +45,8 @@ class TableSource:
             folders such as year=2021 give a column), a pattern such as "train-*.parquet", or a list of these. Text
             files may be packed with gzip (.csv.gz). Rows are numbered through in this order.
         columns: names of the columns to read; None reads all.
-        cache_groups: how many groups to keep in memory in each process.
+        cache_groups: how many groups to keep in memory in each process. With `Loader(shuffle="blocks")` it is at least
+            as many as are mixed.
         types: types of columns, as a pyarrow.Schema, or a dict of names and pyarrow types, numpy types, or names of
             types such as "int64", "float32", "string", "bool", "timestamp[us]"; others follow from the files. "json"
             leaves the values of a JSON column as they are written, of several types or not.
@@ -113,9 +115,10 @@ class TableSource:
             raise IndexError(f"indices {wanted.min()}..{wanted.max()} reach outside of {self!r}")
         groups = np.searchsorted(self._ends, wanted, side="right")
         samples: list[dict[str, Any]] = [{}] * len(wanted)
-        for group in np.unique(groups):
+        # Groups in memory first: reading one of the others may drop them.
+        for group in sorted(np.unique(groups).tolist(), key=lambda group: group not in self._cache):
             places = np.flatnonzero(groups == group)
-            for place, sample in zip(places, self._samples(int(group), wanted[places]), strict=True):
+            for place, sample in zip(places, self._samples(group, wanted[places]), strict=True):
                 samples[place] = sample
         return samples
 
@@ -160,6 +163,14 @@ class TableSource:
                 self._cache[number] = rows
             self._cache.move_to_end(number)
             return self._cache[number]
+
+    def runs(self) -> IndexArray:
+        """Return the rows of each group: (groups,) int64."""
+        return np.diff(self._ends, prepend=0)
+
+    def keep_runs(self, count: int) -> None:
+        """Keep as many groups in memory as this from now on, or more."""
+        self._cache_groups = max(self._cache_groups, count)
 
     def describe(self, index: int) -> str:
         """Return file and row, for messages."""
