@@ -31,9 +31,7 @@ def read_whole(url: Url) -> tuple[ReadAt, int]:
 
 def open_parts(url: Url) -> tuple[ReadAt, int]:
     """Return how to read parts of a file, each in a request of its own, and its size in bytes."""
-    if url.size < 0:
-        # Once, so that all parts are of one object.
-        url = Url.of(url.place, *url.place.stat())
+    url = url.listed()
     head = url.place.read(0, min(_HEAD, url.size), url.tag)
 
     def read_at(offset: int, n: int) -> bytes:

@@ -109,10 +109,7 @@ class FileSource:
         path = self._root / os.fsdecode(self._listing.names[index])
         if isinstance(path, Path):
             return path
-        sizes, tags = self._listing.sizes, self._listing.tags
-        if sizes is None or tags is None:
-            return RemotePath(self._store, path)
-        return RemotePath(self._store, path, int(sizes[index]), tags[index].decode())
+        return RemotePath(self._store, path, *self._listing.about(index))
 
     def __getitem__(self, index: int) -> Any:
         path = self.path(index)

@@ -39,6 +39,12 @@ class Listing(NamedTuple):
     sizes: IndexArray | None = None
     tags: Packed | None = None
 
+    def about(self, index: int) -> tuple[int, str]:
+        """Return size and tag of a file, -1 and none where they were not asked for."""
+        if self.sizes is None or self.tags is None:
+            return -1, ""
+        return int(self.sizes[index]), self.tags[index].decode()
+
 
 def list_local(root: str, pattern: str | Sequence[str], ignore_case: bool) -> Listing:
     """Return the files below a folder that match, sorted by the bytes of their names."""

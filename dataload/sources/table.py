@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from dataload.errors import ConfigError, DecodeError
+from dataload.errors import ConfigError, DecodeError, StorageError
 from dataload.samplers.base import IndexArray
 from dataload.sources.groups import Groups, Rows, Seen, open_groups
 from dataload.sources.tables.arrow_rows import ColumnError
@@ -20,6 +20,7 @@ from dataload.sources.tables.json_text import BadRow
 from dataload.sources.tables.options import make_options
 from dataload.sources.tables.parts import part_values, without_parts
 from dataload.sources.tables.settle import settle
+from dataload.storage.places import Options
 
 
 class TableSource:
@@ -43,7 +44,9 @@ class TableSource:
     Args:
         paths: a file, a folder (the table files in it and in the folders in it, in sorted order, without hidden ones;
             folders such as year=2021 give a column), a pattern such as "train-*.parquet", or a list of these. Text
-            files may be packed with gzip (.csv.gz). Rows are numbered through in this order.
+            files may be packed with gzip (.csv.gz). Rows are numbered through in this order. Each may be behind a URL
+            (s3://, gs://, az://, http(s)://, and what fsspec knows): of Parquet the row groups are read by ranges, of
+            text blocks of 4 MB; Arrow files are read whole.
         columns: names of the columns to read; None reads all.
         cache_groups: how many groups to keep in memory in each process. With `Loader(shuffle="blocks")` it is at least
             as many as are mixed.
@@ -57,9 +60,11 @@ class TableSource:
         encoding: of text files.
         nulls: what stands for a null in delimited text; None is the empty value, "NA", "NaN", "null" and the like, and
             among numbers only.
+        storage_options: how a store is reached: see `FileSource`.
 
     Raises:
         SourceNotFound: there is no such file.
+        StorageError: a store cannot be asked, cannot list, or has another object there now.
         DecodeError: a file is empty, damaged, or not what its suffix says; a value is not of the type of its column.
         ConfigError: an unknown suffix, a column that is not there or there twice, files with different columns, or
             with types that have none in common.
@@ -80,12 +85,13 @@ class TableSource:
         escape: str | None = None,
         encoding: str = "utf-8",
         nulls: Sequence[str] | None = None,
+        storage_options: Options | None = None,
     ) -> None:
         if cache_groups < 1:
             raise ConfigError(f"cache_groups={cache_groups} must be 1 or more")
         self._options = make_options(columns, types, delimiter, quote, escape, encoding, nulls)
         self._cache_groups = cache_groups
-        found = find_files(paths)
+        found = find_files(paths, storage_options)
         self._paths = [file.path for file in found]
         self._parts = part_values(found, self._options)
         options = without_parts(self._options, self._parts)
@@ -155,6 +161,8 @@ class TableSource:
                 file, group = self._groups[number]
                 try:
                     rows = self._files[file].read(group)
+                except StorageError:
+                    raise
                 except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
                     path = str(self._paths[file])
                     raise DecodeError(f"row group {group} of {path!r} cannot be read: {error}") from None

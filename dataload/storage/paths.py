@@ -30,6 +30,10 @@ class Url(str):
         url.place, url.size, url.tag = place, size, tag
         return url
 
+    def listed(self) -> Url:
+        """Return the URL with size and tag, asked for now if not known, so that all reads are of one object."""
+        return self if self.size >= 0 else Url.of(self.place, *self.place.stat())
+
     def read(self) -> bytes:
         """Return all bytes of the object."""
         return self.place.read(0, self.size if self.size >= 0 else None, self.tag)
@@ -96,6 +100,10 @@ class RemotePath:
         """Return the path with another last part."""
         return RemotePath(self._store, self._path.with_name(name))
 
+    def relative_to(self, other: RemotePath) -> PurePosixPath:
+        """Return the path from another one on."""
+        return self._path.relative_to(other._path)
+
     def match(self, pattern: str) -> bool:
         """Return whether the path matches a pattern, from its right end."""
         return self._path.match(pattern)
@@ -106,7 +114,7 @@ class RemotePath:
 
     def read_bytes(self) -> bytes:
         """Return all bytes of the object."""
-        return self._url().read()
+        return self.url.read()
 
     def read_text(self, encoding: str = "utf-8") -> str:
         """Return the object as text."""
@@ -122,7 +130,9 @@ class RemotePath:
             raise ValueError(f"mode={mode!r} must be 'rb': objects are read, and as bytes")
         return io.BytesIO(self.read_bytes())
 
-    def _url(self) -> Url:
+    @property
+    def url(self) -> Url:
+        """The URL of the object, which knows how it is reached."""
         path = self._path.as_posix()
         return Url.of(Place(self._store, "" if path == "." else path), self._size, self._tag)
 
@@ -130,7 +140,7 @@ class RemotePath:
         return RemotePath(self._store, self._path / name)
 
     def __str__(self) -> str:
-        return self._url()
+        return self.url
 
     def __repr__(self) -> str:
         return f"RemotePath({str(self)!r})"

@@ -166,6 +166,11 @@ def _listed(store: Store, folder: str, matches: Callable[[str], Any], hidden: bo
     return [Shard(Place(store, one.name), one.size, one.tag) for one in sorted(found)]
 
 
+def has_magic(text: str) -> bool:
+    """Return whether this is a pattern: *, ? or [...] in it."""
+    return _MAGIC.search(text) is not None
+
+
 def is_web(path: str) -> bool:
     """Return whether this is a URL of a web server, which cannot list, and where ? begins a query."""
     return path.lower().startswith(("http://", "https://"))

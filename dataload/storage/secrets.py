@@ -54,13 +54,14 @@ def look_up(token: str, url: str) -> dict[str, Any]:
         ) from None
 
 
-def for_workers() -> Vault:
-    """Return all that is kept, for a worker process of this one."""
-    with _lock:
-        return dict(_vault)
+class ForWorkers:
+    """All that is kept: unpickled in a worker process before what needs it, it is kept there too."""
+
+    def __reduce__(self) -> Any:
+        with _lock:
+            return _take_over, (dict(_vault),)
 
 
-def take_over(vault: Vault) -> None:
-    """Keep what another process keeps."""
+def _take_over(vault: Vault) -> None:
     with _lock:
         _vault.update(vault)

@@ -18,7 +18,6 @@ from typing import Any
 from dataload.errors import NotPicklable, annotate
 from dataload.samplers.base import Sampler
 from dataload.samples import leaves, where
-from dataload.storage import secrets
 from dataload.transport import wire
 from dataload.transport.payload import receive_payload
 from dataload.transport.slots import SlotWriter
@@ -127,8 +126,7 @@ def serve(sock: socket.socket, number: int) -> None:
     worker = f"process worker {number} (pid {os.getpid()})"
     data, buffers = receive_payload(sock)
     try:
-        pipeline, levels, vault = pickle.loads(data, buffers=buffers)
-        secrets.take_over(vault)
+        _, pipeline, levels = pickle.loads(data, buffers=buffers)
         desk = _Desk(sock, TaskRunner(pipeline))
     except BaseException as error:
         annotate(error, f"while {worker} was unpacking the source and transforms")

@@ -5,11 +5,16 @@ from __future__ import annotations
 import glob
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
+from itertools import takewhile
+from pathlib import Path, PurePath, PurePosixPath
 from urllib.parse import unquote
 
 from dataload.errors import ConfigError, SourceNotFound
+from dataload.sources.listing import list_store
+from dataload.storage.paths import RemotePath
+from dataload.storage.places import Options, expand_braces, has_magic, is_url, is_web, place
 
 SUFFIXES = (".parquet", ".pq", ".arrow", ".feather", ".ipc", ".csv", ".tsv", ".jsonl", ".ndjson")
 _PACKED = (".csv", ".tsv", ".jsonl", ".ndjson", ".json")  # those that may end in .gz too
@@ -25,11 +30,11 @@ class TableFile:
         parts: columns that stand in the names of folders, such as {"year": "2021"} of year=2021; None for no value.
     """
 
-    path: Path
+    path: Path | RemotePath
     parts: dict[str, str | None]
 
 
-def suffix_of(path: Path) -> str:
+def suffix_of(path: Path | PurePath | RemotePath) -> str:
     """Return the suffix that says what a file is, in lower case; none where it says nothing."""
     name = path.name.lower()
     for suffix in _PACKED:
@@ -38,20 +43,30 @@ def suffix_of(path: Path) -> str:
     return path.suffix.lower() if path.suffix.lower() in SUFFIXES else ""
 
 
-def find_files(paths: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]) -> list[TableFile]:
-    """Return the files of a path, a folder, a pattern, or a list of these.
+def find_files(
+    paths: str | os.PathLike[str] | Sequence[str | os.PathLike[str]], options: Options | None = None
+) -> list[TableFile]:
+    """Return the files of a path, a URL, a folder, a pattern, or a list of these.
+
+    Args:
+        paths: as said.
+        options: how a store is reached.
 
     Raises:
         SourceNotFound: there is none.
         ConfigError: `paths` is nothing of the kind.
+        StorageError: a store cannot be asked, or cannot list.
     """
     if not isinstance(paths, str | os.PathLike):
         if not isinstance(paths, Sequence) and not hasattr(paths, "__iter__"):
             raise ConfigError(f"paths is a {type(paths).__name__}: give a file, a folder, a pattern or a list of files")
-        found = [file for entry in paths for file in find_files(entry)]
+        found = [file for entry in paths for file in find_files(entry, options)]
         if not found:
             raise SourceNotFound("the list of table files is empty")
         return found
+    if is_url(paths):
+        return [file for url in expand_braces(os.fspath(paths)) for file in _in_store(url, options)]
+    place(paths, options)  # Refuses options for a path of this machine.
     path = Path(paths)
     if path.is_dir():
         return _in_folder(path)
@@ -63,6 +78,29 @@ def find_files(paths: str | os.PathLike[str] | Sequence[str | os.PathLike[str]])
     files = [name for name in names if not name.is_dir()]
     # A pattern that matches folders only means what is in them.
     return [TableFile(name, {}) for name in files] or [file for name in names for file in _in_folder(name)]
+
+
+def _in_store(url: str, options: Options | None) -> list[TableFile]:
+    store, name = place(url, options)
+    if has_magic(name) and not is_web(url):
+        begin = list(takewhile(lambda part: not has_magic(part), name.split("/")))
+        folder, pattern = "/".join(begin), "/".join(name.split("/")[len(begin) :])
+    else:
+        with suppress(SourceNotFound):
+            return [TableFile(RemotePath(store, PurePosixPath(name), *store.stat(name)), {})]
+        if is_web(url):
+            raise SourceNotFound(f"{url}: there is no such table file: check the URL")
+        folder, pattern = name.rstrip("/"), "**/*"
+    listing = list_store(store, folder, pattern, False)
+    found = []
+    for index in range(len(listing.names.ends)):
+        inner = PurePosixPath(os.fsdecode(listing.names[index]))
+        if (pattern != "**/*" or suffix_of(inner)) and not any(part.startswith("_") for part in inner.parts[:-1]):
+            path = RemotePath(store, folder / inner, *listing.about(index))
+            found.append(TableFile(path, _parts(inner)))
+    if not found:
+        raise SourceNotFound(f"there is no table file {url!r}: check the bucket, the name, or the pattern")
+    return found
 
 
 def _in_folder(root: Path) -> list[TableFile]:
@@ -88,6 +126,6 @@ def _in_folder(root: Path) -> list[TableFile]:
     return [TableFile(path, _parts(path.relative_to(root))) for path in sorted(found)]
 
 
-def _parts(path: Path) -> dict[str, str | None]:
+def _parts(path: PurePath) -> dict[str, str | None]:
     pairs = [folder.split("=", 1) for folder in path.parts[:-1] if "=" in folder.strip("=")]
     return {name: None if value == _NO_VALUE else unquote(value) for name, value in pairs}
