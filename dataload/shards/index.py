@@ -101,10 +101,13 @@ class ShardIndex:
 
     def key(self, index: int) -> str:
         """Return the name of a sample, "" where it has none."""
-        if self._columns.keys is None:
-            return ""
-        _, rows = self._rows(np.array([index], np.int64))
-        return self._columns.keys.get(int(rows[0]))
+        return self.keys(np.array([index], np.int64))[0]
+
+    def keys(self, indices: IndexArray) -> list[str]:
+        """Return the names of samples, "" where they have none."""
+        keys = self._columns.keys
+        _, rows = self._rows(indices)
+        return [""] * len(rows) if keys is None else [keys.get(row) for row in rows.tolist()]
 
     def shard(self, index: int) -> Shard:
         """Return the shard that a sample is in."""
