@@ -68,7 +68,9 @@ def _listed(value: Any) -> tuple[str, bytes]:
     else:
         values = list(value) if isinstance(value, list | tuple) else [value]
     if not values:
-        raise _Unfit("is an empty list, of which it is not known of what: give an array, such as np.array([], np.int64)")
+        raise _Unfit(
+            "is an empty list, of which it is not known of what: give an array, such as np.array([], np.int64)"
+        )
     if all(isinstance(one, bytes | bytearray | str) for one in values):
         return "bytes", b"".join(_within(b"\x0a", _as_bytes(one)) for one in values)
     if all(isinstance(one, int | np.integer | np.bool_) for one in values):

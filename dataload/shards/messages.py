@@ -79,7 +79,8 @@ def int64s(raw: bytes) -> NDArray[np.int64]:
     for i in range(1, int(lengths.max())):
         longer = np.flatnonzero(lengths > i)
         numbers[longer] |= (parts[starts[longer] + i] & 127).astype(np.uint64) << np.uint64(7 * i)
-    return numbers.view(np.int64)
+    found: NDArray[np.int64] = numbers.view(np.int64)
+    return found
 
 
 def wrong_varints(raw: bytes) -> bool:

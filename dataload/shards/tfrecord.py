@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import struct
 from array import array
+from collections.abc import Callable
+from functools import cache
 
 import numpy as np
 
@@ -43,10 +45,12 @@ def scan_tfrecord(shard: Shard) -> Scan:
         if here + HEAD > len(block):
             block, base, here = shard.place.read(at, min(at + step, shard.size), shard.tag), at, 0
         try:
-            size = _framed_size(block[here : here + HEAD])
+            size = framed_size(block[here : here + HEAD])
             if size > shard.size - at:
-                raise _Wrong(f"has {size} bytes, and the file has {shard.size - at} more: it was cut off; fetch it again")
-        except _Wrong as error:
+                raise WrongFrame(
+                    f"has {size} bytes, and the file has {shard.size - at} more: it was cut off; fetch it again"
+                )
+        except WrongFrame as error:
             packed = _compression(block) if not at else None
             if packed is not None:
                 raise DecodeError(
@@ -64,13 +68,14 @@ def unframe(record: bytes) -> bytes:
     """Return the data of a record, its two checksums compared.
 
     Raises:
-        DecodeError: it is damaged; the text begins with what is wrong.
+        DecodeError: it is damaged; the text goes on after the name of the record.
+        MissingExtra: google-crc32c is not installed.
     """
     try:
-        size = _framed_size(record[:HEAD])
+        size = framed_size(record[:HEAD])
         if size != len(record):
-            raise _Wrong(f"has {size} bytes, and {len(record)} in the index: make the index anew")
-    except _Wrong as error:
+            raise WrongFrame(f"has {size} bytes, and {len(record)} in the index: make that anew with `dataload index`")
+    except WrongFrame as error:
         raise DecodeError(str(error)) from None
     data = record[HEAD:-FOOT]
     if _FOOT.unpack_from(record, len(record) - FOOT)[0] != masked_crc(data):
@@ -94,26 +99,38 @@ def masked_crc(data: bytes) -> int:
     Raises:
         MissingExtra: google-crc32c is not installed.
     """
-    try:
-        from google_crc32c import value
-    except ImportError:
-        require("google_crc32c", extra="tfrecord", purpose="a TFRecord file")
-        raise
-    crc: int = value(data)
+    crc = _crc32c()(data)
     return ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF
 
 
-class _Wrong(Exception):
+@cache
+def _crc32c() -> Callable[[bytes], int]:
+    require("google_crc32c", extra="tfrecord", purpose="a TFRecord file")
+    from google_crc32c import value
+
+    found: Callable[[bytes], int] = value
+    return found
+
+
+class WrongFrame(Exception):
     """What is wrong with a record; the message goes on after its number."""
 
 
-def _framed_size(head: bytes) -> int:
-    """Return how many bytes a record has with its frame."""
+def framed_size(head: bytes) -> int:
+    """Return how many bytes a record that begins like this has with its frame.
+
+    Raises:
+        WrongFrame: it is no record, or damaged.
+    """
     if len(head) < HEAD:
-        raise _Wrong(f"has {len(head)} of the {HEAD} bytes that it begins with: the file was cut off; fetch it again")
+        raise WrongFrame(
+            f"has {len(head)} of the {HEAD} bytes that it begins with: the file was cut off; fetch it again"
+        )
     length, crc = _HEAD.unpack(head)
     if crc != masked_crc(head[:8]):
-        raise _Wrong("begins with a length that does not have its checksum: this is no TFRecord file, or it is damaged")
+        raise WrongFrame(
+            "begins with a length that does not have its checksum: this is no TFRecord file, or it is damaged"
+        )
     return HEAD + int(length) + FOOT
 
 
