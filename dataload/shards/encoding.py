@@ -83,8 +83,8 @@ def _listed(value: Any) -> tuple[str, bytes]:
             return "float", _packed(_as_float32(np.array(list(map(float, values)))))
         except OverflowError:
             raise _Unfit("has a number beyond the largest float32") from None
-    other = next(one for one in values if not isinstance(one, bytes | str | int | float | np.number | np.bool_))
-    raise _Unfit(f"is or holds a {type(other).__name__}: give bytes, text, numbers, or a list of one of these")
+    kinds = ", ".join(sorted({type(one).__name__ for one in values}))
+    raise _Unfit(f"is or holds {kinds}: give bytes or text, numbers, or a list of one of these")
 
 
 def _as_bytes(value: bytes | bytearray | str) -> bytes:
