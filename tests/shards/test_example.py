@@ -191,7 +191,7 @@ def test_garbage_is_a_value_or_an_error_of_its_kind(budget):
 def test_every_cut_of_an_example_is_an_error_but_those_between_its_fields():
     data = encode_example({"image": b"x" * 200, "label": [1, -1], "score": 0.5})
     for end in range(1, len(data)):
-        with pytest.raises(DecodeError, match="byte 1: field 1 has|a number is cut off"):
+        with pytest.raises(DecodeError, match=r"byte 1: field 1 has|a number is cut off"):
             parse_example(data[:end])
 
 
