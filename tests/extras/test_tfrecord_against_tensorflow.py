@@ -4,7 +4,9 @@ import random
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from example_bytes import VALID, mutated, varint
+from google.protobuf import message
 from hypothesis import given
 
 from dataload import TFRecordSource
@@ -12,9 +14,6 @@ from dataload.errors import DecodeError
 from dataload.shards.example import encode_example, parse_example, parse_sequence_example
 from dataload.shards.messages import features
 from dataload.shards.tfrecord import frame
-
-tf = pytest.importorskip("tensorflow")
-message = pytest.importorskip("google.protobuf.message")
 
 pytestmark = pytest.mark.slow
 
