@@ -106,7 +106,7 @@ class Bucket(LocalStore):
         self.reads = []
 
     def url(self, name):
-        return f"bucket://{name}"
+        return f"bucket://{Path(self.folder).name}/{name}"
 
     def stat(self, name):
         return super().stat(f"{self.folder}/{name}")

@@ -189,7 +189,7 @@ def find_index(
         except (DataloadError, _Unfit):  # There is none, or it is damaged: a new one takes its place.
             pass
     made = read_through(shards, kind, scan, progress is not False)
-    return _fit(_kept(encode(made), kept, made), shards, kind)
+    return ShardIndex(_kept(encode(made), kept, made), shards, range(len(shards)))
 
 
 def write_index(index: ShardIndex, path: str | os.PathLike[str], options: Options | None = None) -> None:
