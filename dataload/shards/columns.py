@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -17,12 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dataload.errors import ConfigError, DecodeError, SourceNotFound, StorageError
+from dataload.shards.arrow import File, parse
 
 VERSION = 1
-_MAGIC = b"ARROW1"
 _METADATA = b"dataload"
 _MAX_SIZE = 2**62
 _PART = 2**24
+_NOTHING = np.empty(0, np.uint8)
 
 Ints = NDArray[np.int64] | NDArray[np.int32]
 
@@ -126,60 +126,41 @@ def open_columns(path: str) -> Columns:
         DecodeError: it is no index, or damaged.
         ConfigError: a later version of the library made it.
     """
-    import pyarrow as pa
-
     try:
-        with pa.memory_map(path) as file:
-            buffer = file.read_buffer()
+        data = np.asarray(np.memmap(path, np.uint8, "r"))
     except FileNotFoundError:
         raise SourceNotFound(f"{path}: no such index: check the path, or make it with `dataload index`") from None
-    except pa.ArrowException as error:  # An empty file.
-        raise damaged(path, str(error)) from None
     except OSError as error:
         raise StorageError(f"{path}: the index cannot be read: {error}") from None
-    return decode(buffer, path, path)
+    except ValueError:
+        raise damaged(path, "it is empty") from None
+    return _decode(data, path, path)
 
 
-def decode(data: Any, name: str, path: str | None = None) -> Columns:
-    """Return the columns of a file, on its memory.
-
-    Args:
-        data: the bytes of the file.
-        name: what to call it in messages.
-        path: the file that it is mapped from.
+def decode(data: bytes, name: str) -> Columns:
+    """Return the columns of a file of these bytes.
 
     Raises:
         DecodeError: it is no index, or damaged.
         ConfigError: a later version of the library made it.
     """
-    import pyarrow as pa
+    return _decode(np.frombuffer(data, np.uint8), name, None)
 
-    buffer = pa.py_buffer(data)
-    begin, end = buffer[: len(_MAGIC)].to_pybytes(), buffer[-len(_MAGIC) :].to_pybytes()
-    if begin != _MAGIC:
-        raise damaged(name, "it is no Arrow file")
-    if end != _MAGIC or buffer.size < 16:
-        raise damaged(name, "it is cut off")
+
+def _decode(data: NDArray[np.uint8], name: str, path: str | None) -> Columns:
     try:
-        # The stream within the file, not its footer: a message can be looked at before memory is taken for it.
-        messages = pa.ipc.MessageReader.open_stream(pa.BufferReader(buffer[8:]))
-        schema = pa.ipc.read_schema(messages.read_next_message())
-        described = json.loads((schema.metadata or {})[_METADATA])
+        file = parse(data)
+        described = json.loads(file.metadata[_METADATA])
         version = described["version"]
         if isinstance(version, int) and version > VERSION:
             raise ConfigError(f"{name}: a later version of dataload made this index: update dataload, or make it anew")
-        message = messages.read_next_message()
-        if _is_compressed(message.metadata.to_pybytes()):
-            raise ValueError("its columns are compressed, and they are to be mapped")
-        return _columns(described, schema, pa.ipc.read_record_batch(message, schema), path)
+        return _columns(described, file, path)
     except ConfigError:
         raise
     except KeyError as error:
         raise damaged(name, f"it has no {error}") from None
-    except (pa.ArrowException, ValueError, TypeError, OSError, EOFError, StopIteration, RecursionError) as error:
+    except (ValueError, TypeError, RecursionError) as error:
         raise damaged(name, str(error)) from None
-    except struct.error as error:
-        raise damaged(name, f"a message of it is cut off: {error}") from None
 
 
 def damaged(name: str, why: str) -> DecodeError:
@@ -187,37 +168,34 @@ def damaged(name: str, why: str) -> DecodeError:
     return DecodeError(f"{name}: is no index of shards, or a damaged one ({why}): make it anew with `dataload index`")
 
 
-def _columns(described: Any, schema: Any, batch: Any, path: str | None) -> Columns:
-    """Return the columns of a record batch that is what its description says, or raise ValueError."""
-    import pyarrow as pa
-
+def _columns(described: Any, file: File, path: str | None) -> Columns:
+    """Return the columns of a file that is what its description says, or raise ValueError."""
     kind, remote, fields, keyed = (described[name] for name in ("kind", "remote", "fields", "keys"))
     if not (isinstance(kind, str) and isinstance(remote, bool) and isinstance(keyed, bool)):
         raise ValueError("its description is not of the right types")
     if not isinstance(fields, list) or not all(isinstance(field, str) for field in fields):
         raise ValueError("its fields are no list of names")
     entries = [_entry(entry) for entry in described["shards"]]
-    rows = batch.num_rows
-    if sum(entry.samples for entry in entries) != rows:
-        raise ValueError(f"its shards have {sum(entry.samples for entry in entries)} samples, and it has {rows} rows")
+    rows = sum(entry.samples for entry in entries)
+    if rows != file.rows:
+        raise ValueError(f"its shards have {rows} samples, and it has {file.rows} rows")
     expected = ["key"] * keyed + [f"{field} {what}" for field in fields for what in ("offset", "size")]
-    if schema.names != (expected or ["none"]):
-        raise ValueError(f"its columns are {schema.names}, not {expected}")
-    offsets: dict[str, NDArray[np.int64]] = {}
-    sizes: dict[str, Ints] = {}
-    for number, field in enumerate(fields):
-        first = keyed + 2 * number
-        if schema.types[first] != pa.int64() or schema.types[first + 1] not in (pa.int32(), pa.int64()):
-            raise ValueError(f"the columns of field {field!r} are of other types")
-        offsets[field] = _flat(batch.column(first), 1, np.dtype(np.int64), rows)
-        sizes[field] = _flat(batch.column(first + 1), 1, schema.types[first + 1].to_pandas_dtype(), rows)
+    if file.names != (expected or ["none"]):
+        raise ValueError(f"its columns are {file.names}, not {expected}")
+    buffers = iter(file.buffers)
     keys = None
     if keyed:
-        if schema.types[0] != pa.large_binary():
+        if file.types[0] != "large_binary":
             raise ValueError("the column of keys is of another type")
-        ends = _flat(batch.column(0), 1, np.dtype(np.int64), rows + 1 if rows else 0)
-        text = batch.column(0).buffers()[2]
-        keys = Keys(ends, np.frombuffer(text, np.uint8) if text else np.empty(0, np.uint8))
+        _, ends, text = next(buffers, None), next(buffers, _NOTHING), next(buffers, _NOTHING)
+        keys = Keys(_flat(ends, "int64", rows + 1) if rows else np.zeros(1, np.int64), text)
+    offsets: dict[str, NDArray[np.int64]] = {}
+    sizes: dict[str, Ints] = {}
+    for field, types in zip(fields, zip(file.types[keyed::2], file.types[keyed + 1 :: 2], strict=True), strict=True):
+        if types not in (("int64", "int32"), ("int64", "int64")):
+            raise ValueError(f"the columns of field {field!r} are of other types")
+        _, offset, _, size = (next(buffers, _NOTHING) for _ in range(4))
+        offsets[field], sizes[field] = _flat(offset, types[0], rows), _flat(size, types[1], rows)
     return Columns(kind, remote, entries, offsets, sizes, keys, path)
 
 
@@ -230,31 +208,9 @@ def _entry(entry: Any) -> Entry:
     return Entry(name, size, tag, samples)
 
 
-def _flat(column: Any, number: int, dtype: Any, length: int) -> NDArray[Any]:
-    """Return a buffer of a column as an array of that length, or raise ValueError where it is shorter."""
-    buffer = column.buffers()[number]
-    # An array may claim nulls, or more rows than its buffer holds: only the buffer counts.
-    return np.frombuffer(buffer, dtype, length) if length else np.empty(0, dtype)
-
-
-def _is_compressed(metadata: bytes) -> bool:
-    """Return whether the buffers of a record batch, of which these are the metadata, are compressed.
-
-    Arrow would take memory for as many bytes as they claim to unpack to. The metadata are a flatbuffer: a Message with
-    the RecordBatch as its third field, which has the compression as its fourth.
-    """
-    (message,) = struct.unpack_from("<I", metadata)
-    header = message + _slot(metadata, message, 2)
-    (offset,) = struct.unpack_from("<I", metadata, header)
-    return _slot(metadata, header + offset, 3) != 0
-
-
-def _slot(data: bytes, table: int, field: int) -> int:
-    """Return where in a table of a flatbuffer a field stands, 0 where it has none."""
-    (back,) = struct.unpack_from("<i", data, table)
-    (size,) = struct.unpack_from("<H", data, table - back)
-    place = 4 + 2 * field
-    return int(struct.unpack_from("<H", data, table - back + place)[0]) if place < size else 0
+def _flat(buffer: NDArray[np.uint8], kind: str, length: int) -> NDArray[Any]:
+    """Return a buffer as an array of that length, or raise ValueError where it is shorter."""
+    return np.frombuffer(buffer, np.dtype(kind).newbyteorder("<"), length) if length else np.empty(0, kind)
 
 
 def _again(path: str, digest: str) -> Columns:

@@ -189,7 +189,7 @@ def find_index(
         except (DataloadError, _Unfit):  # There is none, or it is damaged: a new one takes its place.
             pass
     made = read_through(shards, kind, scan, progress is not False)
-    return _fit(_kept(encode(made), kept, made), shards, kind)
+    return ShardIndex(_kept(encode(made), kept, made), shards, range(len(shards)))
 
 
 def write_index(index: ShardIndex, path: str | os.PathLike[str], options: Options | None = None) -> None:
@@ -260,7 +260,7 @@ def _cache_path(*identity: str) -> str | None:
     """Return where in the user's cache folder an index is kept; None where there is no such folder."""
     base = os.environ.get("XDG_CACHE_HOME", "")
     try:
-        folder = Path(base) if base.startswith("/") else Path.home() / ".cache"
+        folder = Path(base) if Path(base).is_absolute() else Path.home() / ".cache"
     except RuntimeError:  # A user without a home.
         return None
     digest = hashlib.blake2b("\0".join(identity).encode("utf-8", "surrogateescape"), digest_size=16)

@@ -84,6 +84,7 @@ class Members:
 
     def number(self, suffix: bytes) -> int:
         """Return the number of a suffix that is written so for the first time."""
+        # It becomes the name of a column, which is text.
         field = suffix.decode("utf-8", "backslashreplace").lower()
         if field not in self.fields:
             if len(self.fields) == MAX_FIELDS:
@@ -167,8 +168,11 @@ class Hops:
                     ended, hop = True, self._end(block, place, -hop - 1)
             except BadHeader as error:
                 self._verify(block, place, heads)
-                at = place + (heads[-1] if heads else 0)
-                raise DecodeError(f"{self._shard.place.url}: the header at byte {at} {error}") from None
+                head = heads[-1]
+                name = short_name(block[head : head + BLOCK].ljust(BLOCK, b"\0")).decode("utf-8", "backslashreplace")
+                raise DecodeError(
+                    f"{self._shard.place.url}: the header at byte {place + head} (of {name!r}) {error}"
+                ) from None
             self._verify(block, place, heads)
             if ended:
                 return stop

@@ -34,10 +34,13 @@ class _Open:
             os.close(self.descriptor)
             raise
 
-    def __del__(self) -> None:
-        # Not by whoever drops it from the open files: another thread may be reading from it.
-        with suppress(AttributeError, OSError):
-            os.close(self.descriptor)
+    def __del__(self, close: Callable[[int], None] = os.close) -> None:
+        # Not by whoever drops it from the open files: another thread may be reading from it. At the end of a program
+        # the names of this module are gone before the last file is.
+        try:
+            close(self.descriptor)
+        except (AttributeError, OSError):  # It could not be opened.
+            return
 
 
 class LocalStore:
