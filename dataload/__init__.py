@@ -23,7 +23,17 @@ if TYPE_CHECKING:
         SubsetSampler,
         WeightedSampler,
     )
-    from dataload.sources import ArraySource, ConcatSource, FileSource, Segment, SegmentSource, Source, TableSource
+    from dataload.sources import (
+        ArraySource,
+        ConcatSource,
+        FileSource,
+        Segment,
+        SegmentSource,
+        Source,
+        TableSource,
+        TarSource,
+        TFRecordSource,
+    )
     from dataload.stats import LoaderStats
 else:
     __getattr__, __dir__ = lazily(
@@ -52,6 +62,8 @@ else:
                 "SegmentSource",
                 "Source",
                 "TableSource",
+                "TarSource",
+                "TFRecordSource",
             ],
             "dataload.stats": ["LoaderStats"],
         },
@@ -82,7 +94,9 @@ __all__ = [
     "Source",
     "Stack",
     "SubsetSampler",
+    "TFRecordSource",
     "TableSource",
+    "TarSource",
     "WeightedSampler",
     "__version__",
     "errors",

@@ -35,12 +35,12 @@ class _Open:
             raise
 
     def __del__(self, close: Callable[[int], None] = os.close) -> None:
-        # Not by whoever drops it from the open files: another thread may be reading from it.
-        # No name of this module: at the end of the program they are gone before the last files.
-        try:  # noqa: SIM105
+        # Not by whoever drops it from the open files: another thread may be reading from it. At the end of a program
+        # the names of this module are gone before the last file is.
+        try:
             close(self.descriptor)
-        except (AttributeError, OSError):
-            pass
+        except (AttributeError, OSError):  # It could not be opened.
+            return
 
 
 class LocalStore:
