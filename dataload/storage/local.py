@@ -34,10 +34,13 @@ class _Open:
             os.close(self.descriptor)
             raise
 
-    def __del__(self) -> None:
+    def __del__(self, close: Callable[[int], None] = os.close) -> None:
         # Not by whoever drops it from the open files: another thread may be reading from it.
-        with suppress(AttributeError, OSError):
-            os.close(self.descriptor)
+        # No name of this module: at the end of the program they are gone before the last files.
+        try:  # noqa: SIM105
+            close(self.descriptor)
+        except (AttributeError, OSError):
+            pass
 
 
 class LocalStore:

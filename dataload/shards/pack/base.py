@@ -21,6 +21,9 @@ class Cursor(Generic[Record]):
         samples: of which source.
         encode: makes of a sample's number and fields what a shard holds of it.
         start: number of the first sample.
+
+    Attributes:
+        index: number of the next sample.
         on_sample: called for every sample that a shard has taken.
     """
 
@@ -29,12 +32,11 @@ class Cursor(Generic[Record]):
         samples: Samples,
         encode: Callable[[int, dict[str, Any]], Record],
         start: int = 0,
-        on_sample: Callable[[], None] = lambda: None,
     ) -> None:
         self.index = start
+        self.on_sample: Callable[[], None] = lambda: None
         self._samples = samples
         self._encode = encode
-        self._on_sample = on_sample
         self._pending: list[Record] = []
 
     @property
@@ -57,7 +59,7 @@ class Cursor(Generic[Record]):
         """Go on to the sample behind it."""
         self._pending.clear()
         self.index += 1
-        self._on_sample()
+        self.on_sample()
 
     def make(self, index: int) -> Record:
         """Return any sample, encoded."""
@@ -94,6 +96,10 @@ class Format(Protocol):
         Raises:
             ConfigError: the format cannot keep a value.
         """
+        ...
+
+    def data(self, record: Any) -> bytes:
+        """Return bytes that tell what `encode` made of a sample from anything else."""
         ...
 
     def shard(self, cursor: Cursor[Any], limit: int) -> Iterator[bytes]:

@@ -44,6 +44,7 @@ class Manifest:
         size: bytes that a shard holds at most.
         options: what else decides about the bytes of a shard.
         layout: what the first sample settled about the fields; empty before it.
+        first: digest of the first sample as a shard holds it: a fingerprint may not show that files were replaced.
         shards: those that are finished, in order.
     """
 
@@ -53,6 +54,7 @@ class Manifest:
     size: int
     options: dict[str, Any]
     layout: dict[str, Any] = field(default_factory=dict)
+    first: str = ""
     shards: tuple[Finished, ...] = ()
 
     @property
@@ -77,14 +79,10 @@ class Manifest:
         found = _read(folder)
         if found is None:
             return None
-        where = folder.store.url(folder.name + NAME)
         for name in ("format", "size", "options", "samples", "source"):
             ours, theirs = getattr(self, name), getattr(found, name)
             if ours != theirs:
-                raise ConfigError(
-                    f"{where} is of shards that were made with {name} {_told(theirs)}, not {_told(ours)}: choose "
-                    "another folder, or remove those shards and that file"
-                )
+                raise _other(folder, f"{name} {_told(theirs)}, not {_told(ours)}")
         whole = 0
         for shard in found.shards:
             try:
@@ -95,6 +93,23 @@ class Manifest:
                 break
             whole += 1
         return replace(found, shards=found.shards[:whole])
+
+    def with_first(self, layout: dict[str, Any], first: str, folder: Place) -> Manifest:
+        """Return it with what the first sample settles.
+
+        Raises:
+            ConfigError: the first sample is another than that of the shards in the folder.
+        """
+        if self.first and (self.first, self.layout) != (first, layout):
+            raise _other(folder, "other data: the first sample is not what it was")
+        return replace(self, layout=layout, first=first)
+
+
+def _other(folder: Place, what: str) -> ConfigError:
+    return ConfigError(
+        f"{folder.store.url(folder.name + NAME)} is of shards that were made with {what}: choose another folder, or "
+        "remove those shards and that file"
+    )
 
 
 def _read(folder: Place) -> Manifest | None:

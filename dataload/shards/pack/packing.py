@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
@@ -90,6 +91,7 @@ class Packing:
         elif found.layout:
             self._format = _open_format(format, suffixes or {}, found.layout)
         self.manifest = found or fresh
+        self._checked: Cursor[Any] | None = None
 
     @property
     def remaining(self) -> int:
@@ -100,6 +102,21 @@ class Packing:
     def pattern(self) -> str:
         """The path or URL of the shards, with a *."""
         return self.folder.store.url(f"{self.folder.name}{self._name}-*{self._format.suffix}")
+
+    def check(self) -> Cursor[Any]:
+        """Look at the first sample, and return the place where packing goes on; `run` does both.
+
+        Raises:
+            ConfigError: an option names no field, the format cannot keep the sample, or it is another than that of the
+                shards that are there.
+            The errors of the source, with a note that names the sample.
+        """
+        self._format.settle(self.samples)
+        cursor = Cursor(self.samples, self._format.encode, self.manifest.next)
+        first = hashlib.blake2b(self._format.data(cursor.make(0)), digest_size=16).hexdigest()
+        self.manifest = self.manifest.with_first(self._format.layout, first, self.folder)
+        self._checked = cursor
+        return cursor
 
     def run(self, on_sample: Callable[[], None] = lambda: None) -> Packed:
         """Write the shards that are missing.
@@ -112,12 +129,12 @@ class Packing:
             StorageError: a shard cannot be written.
             The errors of the source, with a note that names the sample.
         """
+        cursor = self._checked or self.check()
+        self._checked = None
+        cursor.on_sample = on_sample
         self._remove_unfinished()
-        self._format.settle(self.samples)
-        self.manifest = replace(self.manifest, layout=self._format.layout)
         # Before the first shard, so that shards without it are known to be another's.
         self.manifest.write(self.folder)
-        cursor = Cursor(self.samples, self._format.encode, self.manifest.next, on_sample)
         while not cursor.over:
             self._write_shard(cursor)
             self.manifest.write(self.folder)

@@ -73,6 +73,13 @@ class Parquet:
                 raise ConfigError(f"field {name!r} would come back from Parquet as something else: pack it into a tar")
         return row, size
 
+    def data(self, record: Row) -> bytes:
+        """Return the row of a sample as Arrow writes it."""
+        import pyarrow as pa
+
+        found: bytes = pa.RecordBatch.from_pylist([record[0]], self._schema()).serialize().to_pybytes()
+        return found
+
     def shard(self, cursor: Cursor[Row], limit: int) -> Iterator[bytes]:
         """Yield row groups of the next samples, and the footer."""
         import pyarrow as pa
@@ -90,7 +97,8 @@ class Parquet:
         ) as writer:
             written = 0
             while not cursor.over:
-                rows, size = [], 0
+                rows: list[dict[str, Any]] = []
+                size = 0
                 while not cursor.over:
                     row, row_size = cursor.peek()
                     full = (written or rows) and written + size + row_size + footer > limit

@@ -87,6 +87,10 @@ class Tar:
             parts.append(bytes(-len(data) % tarfile.BLOCKSIZE))
         return b"".join(parts)
 
+    def data(self, record: bytes) -> bytes:
+        """Return the members of a sample."""
+        return record
+
     def shard(self, cursor: Cursor[bytes], limit: int) -> Iterator[bytes]:
         """Yield the members of the next samples, and the end of the file."""
         size = len(_END)
@@ -120,8 +124,9 @@ def _entry(field: str, value: Any) -> dict[str, Any] | None:
     if isinstance(value, str):
         return {"kind": "text", "suffix": "txt"}
     if isinstance(value, int | np.integer) and not isinstance(value, bool):
-        name = type(value).__name__
-        return {"kind": "integer", "suffix": "cls", "dtype": name if isinstance(value, np.integer) else "int"}
+        # A batch of int64 and one of int are the same.
+        name = type(value).__name__ if isinstance(value, np.integer) and type(value) is not np.int64 else "int"
+        return {"kind": "integer", "suffix": "cls", "dtype": name}
     if isinstance(value, bool | float | list | dict | np.bool_):
         return {"kind": "json", "suffix": "json"}
     return {"kind": "npy", "suffix": "npy"} if kind_of(value) in (Kind.ARRAY, Kind.NUMBER) else None
