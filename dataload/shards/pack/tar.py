@@ -38,7 +38,8 @@ class Tar:
     suffix = ".tar"
 
     def __init__(self, suffixes: Mapping[str, str] | None = None, layout: Layout | None = None) -> None:
-        self._suffixes = dict(suffixes or {})
+        # Readers take suffixes in lower case.
+        self._suffixes = {field: suffix.lower() for field, suffix in (suffixes or {}).items()}
         self.layout = layout or {}
         for field, suffix in self._suffixes.items():
             if not _SUFFIX.fullmatch(suffix):

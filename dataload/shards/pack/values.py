@@ -61,6 +61,8 @@ class Samples:
         try:
             own = self._own_path(index)
             fields = self._fields(sample, own)
+            if not fields:
+                raise ConfigError("the sample has no fields: there is nothing of it to pack")
             for name in self.files:
                 if name not in fields:
                     raise ConfigError(f"--file {name}: there is no such field; the fields are {', '.join(fields)}")
