@@ -15,7 +15,16 @@ from dataload.samplers import (
     SubsetSampler,
     WeightedSampler,
 )
-from dataload.sources import ArraySource, ConcatSource, FileSource, Segment, SegmentSource, Source, TableSource
+from dataload.sources import (
+    ArraySource,
+    ConcatSource,
+    FileSource,
+    Segment,
+    SegmentSource,
+    Source,
+    TableSource,
+    TarSource,
+)
 from dataload.stats import LoaderStats
 
 __version__ = "0.1.0"
@@ -43,6 +52,7 @@ __all__ = [
     "Stack",
     "SubsetSampler",
     "TableSource",
+    "TarSource",
     "WeightedSampler",
     "__version__",
     "errors",

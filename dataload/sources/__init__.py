@@ -7,5 +7,15 @@ from dataload.sources.concat import ConcatSource
 from dataload.sources.files import FileSource
 from dataload.sources.segments import SegmentSource
 from dataload.sources.table import TableSource
+from dataload.sources.tar import TarSource
 
-__all__ = ["ArraySource", "ConcatSource", "FileSource", "Segment", "SegmentSource", "Source", "TableSource"]
+__all__ = [
+    "ArraySource",
+    "ConcatSource",
+    "FileSource",
+    "Segment",
+    "SegmentSource",
+    "Source",
+    "TableSource",
+    "TarSource",
+]
