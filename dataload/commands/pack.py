@@ -54,4 +54,6 @@ def run(arguments: Namespace) -> None:
         raise
     size = sum(shard.size for shard in packed.shards)
     terminal.line(f"{len(source)} samples in {len(packed.shards)} shards of {size / 1e6:,.1f} MB together")
-    terminal.line(f"\n{packed.line}")
+    terminal.line()
+    for line in packed.lines:
+        terminal.line(line)

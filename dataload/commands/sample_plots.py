@@ -88,20 +88,19 @@ def _panel(title: str, value: Any, own: str | None, notes: list[str]) -> Panel |
 
 def _spectrogram(sound: Any) -> Any:
     """Return the log-mel spectrogram of the beginning of a sound at its own rate: (frames, n_mels) float32."""
-    rates = []
+    rates: list[int] = []
 
     def beginning(frames: int, rate: int) -> tuple[int, int]:
         rates.append(rate)
         return 0, min(frames, _MAX_SECONDS * rate)
 
     if isinstance(sound, Segment):
-        read_part(sound.path, lambda frames, rate: (rates.append(rate) or 0, 0))
-        waveform = DecodeAudio(rates[0])(sound)
-    else:
-        data = place(sound).read() if isinstance(sound, str | os.PathLike) else sound
-        samples, rate, _ = read_part(data, beginning)
-        waveform = samples.mean(axis=1)
-    return LogMel(rates[0])(waveform)
+        read_part(sound.path, beginning)
+        return LogMel(rates[0])(DecodeAudio(rates[0])(sound))
+    if isinstance(sound, str | os.PathLike):
+        sound = place(sound).read()
+    samples, rate, _ = read_part(sound, beginning)
+    return LogMel(rate)(samples.mean(axis=1))
 
 
 def _image(title: str, data: bytes, notes: list[str]) -> Panel | None:

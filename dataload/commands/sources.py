@@ -5,17 +5,18 @@ from __future__ import annotations
 import re
 import runpy
 import sys
+from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from dataload import FileSource, Loader, TableSource
+from dataload import FileSource, Loader, TableSource, TarSource
 from dataload.commands.arguments import UsageError
 from dataload.commands.target import ATTRIBUTE, AUDIO_SUFFIXES, find_attribute
 from dataload.errors import ConfigError, SourceNotFound
 from dataload.sources.base import check_source
 from dataload.sources.tables.find import suffix_of
-from dataload.storage.places import find_shards, is_url, place
+from dataload.storage.places import is_url, place
 
 IN_FILE = re.compile(r"(?P<file>.+\.py):(?P<attribute>[^\W\d]\w*(\.[^\W\d]\w*)*)")
 SHARDS = {".tar": "tar", ".tfrecord": "tfrecord", ".tfrecords": "tfrecord"}
@@ -23,6 +24,7 @@ SHARDS = {".tar": "tar", ".tfrecord": "tfrecord", ".tfrecords": "tfrecord"}
 _ORDER = ("tar", "tfrecord", "columns", "audio", "table")
 _COLUMNS = (".parquet", ".pq", ".arrow", ".feather", ".ipc")
 _LOOKED_AT = 10_000
+_WORDS = {"columns": "a table", "table": "a table", "audio": "audio files"}
 
 
 def open_source(target: str) -> Any:
@@ -85,6 +87,21 @@ def kind_of_path(target: str) -> str:
     )
 
 
+def kind_of_shards(paths: Sequence[str]) -> str:
+    """Return what all of some paths hold: "tar" or "tfrecord".
+
+    Raises:
+        UsageError: something else, or some of them one and some the other.
+    """
+    kinds = {path: kind_of_path(path) for path in paths}
+    for path, kind in kinds.items():
+        if kind not in SHARDS.values():
+            raise UsageError(f"{path} holds no tar files or TFRecords, of which an index is made, but {_WORDS[kind]}")
+    if len(set(kinds.values())) > 1:
+        raise UsageError("some shards are tar files and some TFRecords: make an index of each kind")
+    return kinds[paths[0]]
+
+
 def _kind(name: str) -> str | None:
     suffix = Path(name.lower()).suffix
     if suffix in SHARDS:
@@ -112,7 +129,7 @@ def _open_path(target: str) -> Any:
         return _audio(target)
     if kind in ("columns", "table"):
         return TableSource(target)
-    return open_shards(target, kind)
+    return _open_shards(target, kind)
 
 
 def _audio(target: str) -> FileSource:
@@ -123,8 +140,8 @@ def _audio(target: str) -> FileSource:
     return FileSource(folder or ".", last, audio=str)
 
 
-def open_shards(target: str, kind: str) -> Any:
-    raise NotImplementedError(find_shards, kind)
+def _open_shards(target: str, kind: str) -> Any:
+    return TarSource(target)
 
 
 def _in_file(file: str, attribute: str) -> Any:

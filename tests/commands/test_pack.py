@@ -21,6 +21,7 @@ from dataload.commands.arguments import byte_size
 from dataload.errors import ConfigError, SourceNotFound
 from dataload.shards.pack import Packing
 from dataload.transforms import DecodeAudio
+from dataload.whole import WholeList
 
 SPEECH = """
 from pathlib import Path
@@ -47,6 +48,12 @@ source = Slow()
 """
 
 
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    """No index is kept in the cache folder of who runs the tests."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
 @pytest.fixture
 def speech_module(module, fsdd):
     module(SPEECH.format(folder=str(fsdd)), "digits")
@@ -66,11 +73,11 @@ def batches(source):
     return list(Loader(source, transforms={"audio": DecodeAudio(8_000)}, batch_size=7))
 
 
-def evaluate(line):
-    """Run the line of Python that a packing prints, with the names that it uses."""
-    import dataload
-
-    return eval(line, {**{name: getattr(dataload, name) for name in dataload.__all__}, "np": np})
+def evaluate(lines):
+    """Run the Python that a packing prints, and return what the last line makes."""
+    names: dict[str, object] = {}
+    exec("\n".join(lines[:-1]), names)
+    return eval(lines[-1], names)
 
 
 @pytest.mark.parametrize("format", ["tar", "parquet"])
@@ -80,7 +87,7 @@ def test_the_printed_line_reads_batches_that_are_those_of_the_source_to_the_bit(
     done = dataload("pack", "digits:source", "out", "--format", format, "--size", "400kB")
     assert done.returncode == 0, done.stderr
     monkeypatch.chdir(tmp_path)
-    source = evaluate(done.stdout.splitlines()[-1])
+    source = evaluate(done.stdout.partition("\n\n")[2].splitlines())
     assert len(source) == 300
     found, expected = batches(source), batches(speech_source(fsdd))
     assert len(found) == len(expected) == 43
@@ -112,7 +119,7 @@ def test_values_of_every_kind_come_back_as_they_were(tmp_path, format):
     ]
     packed = Packing(samples, str(tmp_path / "out"), format=format, size=30_000).run()
     assert len(packed.shards) > 1
-    source = evaluate(packed.line)
+    source = evaluate(packed.lines)
     for start in (0, 8, 19):
         ours = [source[i] for i in range(start, min(start + 1, 20))]
         theirs = samples[start : start + 1]
@@ -142,12 +149,14 @@ def test_two_fields_of_one_kind_have_their_names_in_their_suffixes(tmp_path):
     packed = Packing([{"title": "a", "text": "b", "My Label": 1}], str(tmp_path)).run()
     with tarfile.open(tmp_path / packed.shards[0].name) as file:
         assert file.getnames() == ["000000000.title.txt", "000000000.text.txt", "000000000.cls"]
-    assert packed.line.endswith('title="title.txt", text="text.txt", **{"My Label": ("cls", int)})')
+    assert packed.lines[-1].endswith(
+        'title=("title.txt", bytes.decode), text=("text.txt", bytes.decode), **{"My Label": ("cls", int)})'
+    )
 
 
 def test_a_suffix_and_the_name_of_the_shards_can_be_given(tmp_path):
     packed = Packing([{"sound": b"fLaC"}], str(tmp_path), suffixes={"sound": "flac"}, name="train").run()
-    assert packed.line == f'TarSource("{tmp_path}/train-*.tar", sound="flac")'
+    assert packed.lines[-1] == f'TarSource("{tmp_path}/train-*.tar", sound="flac")'
     with tarfile.open(tmp_path / "train-000000.tar") as file:
         assert file.getnames() == ["000000000.flac"]
 
@@ -160,7 +169,7 @@ def test_a_field_of_paths_is_packed_as_files_where_it_is_named(tmp_path, recordi
     with tarfile.open(tmp_path / "out" / "shard-000000.tar") as file:
         assert file.extractfile("000000001.wav").read() == (recordings / "f.wav").read_bytes()
     kept = dataload("pack", "mine.py:source", "text")
-    assert kept.stdout.endswith('TarSource("text/shard-*.tar", path="txt", n=("cls", int))\n')
+    assert kept.stdout.endswith('TarSource("text/shard-*.tar", path=("txt", bytes.decode), n=("cls", int))\n')
 
 
 def test_samples_that_are_no_dicts_are_fields_named_by_their_kind(tmp_path, fsdd):
@@ -168,7 +177,8 @@ def test_samples_that_are_no_dicts_are_fields_named_by_their_kind(tmp_path, fsdd
         [
             ([b"x"], ["bytes"]),
             (["x"], ["txt"]),
-            (np.arange(4.0), ["npy"]),
+            (np.arange(4.0), ["json"]),
+            (np.zeros((2, 3)), ["npy"]),
             ([(np.zeros(2), 1)], ["npy", "cls"]),
             (FileSource(fsdd, "*.wav"), ["wav"]),
         ]
@@ -189,7 +199,7 @@ def test_a_shard_is_of_the_size_or_holds_one_sample_and_every_sample_is_in_one(t
     assert all(shard.size <= limit or shard.samples == 1 for shard in packed.shards)
     assert [shard.size for shard in packed.shards] == [(folder / shard.name).stat().st_size for shard in packed.shards]
     assert sum(shard.samples for shard in packed.shards) == len(sizes)
-    found = evaluate(packed.line)
+    found = evaluate(packed.lines)
     assert [found[i]["data"] for i in range(len(found))] == [sample["data"] for sample in source]
 
 
@@ -339,14 +349,27 @@ def test_what_a_format_cannot_keep_is_an_error_that_names_the_field_or_is_kept_a
         raise AssertionError(packed)
 
 
-def test_files_of_two_suffixes_are_an_error_that_says_what_to_give(tmp_path, recordings):
-    with pytest.raises(ConfigError, match=r"--suffix audio=audio") as caught:
-        Packing(FileSource(recordings, "*.{wav,flac}", audio=str), str(tmp_path)).run()
-    assert any("b.flac" in note for note in caught.value.__notes__)
-    packed = Packing(
-        FileSource(recordings, "*.{wav,flac}", audio=str), str(tmp_path), suffixes={"audio": "audio"}
-    ).run()
-    assert packed.line.endswith(', audio="audio")')
+def test_files_keep_their_suffixes_and_the_line_reads_all_of_them(tmp_path, recordings):
+    source = FileSource(recordings, "*.{wav,flac,ogg}", audio=str)
+    packed = Packing(source, str(tmp_path / "out"), size=20_000).run()
+    assert packed.lines[-1].endswith(', audio="wav|flac|ogg")')
+    found = evaluate(packed.lines)
+    assert [found[i]["audio"] for i in range(4)] == [source.path(i).read_bytes() for i in range(4)]
+    assert Packing(source, str(tmp_path / "out"), size=20_000).run() == packed
+    (recordings / "z.txt").write_text("hello")
+    source = FileSource(recordings, ["*.wav", "*.txt"], audio=str, name=lambda path: path.name)
+    with pytest.raises(ConfigError, match="--suffix audio=NAME"):
+        Packing(source, str(tmp_path / "other")).run()
+    packed = Packing(source, str(tmp_path / "other"), suffixes={"audio": "sound"}).run()
+    assert evaluate(packed.lines)[2]["audio"] == b"hello"
+
+
+def test_fields_that_are_named_like_arguments_of_the_source_are_read_under_another_name(tmp_path):
+    packed = Packing([{"index": 3, "a b": "x", "tags": WholeList(["a"])}], str(tmp_path)).run()
+    assert "# TarSource has an argument index: the field is index_" in packed.lines
+    sample = evaluate(packed.lines)[0]
+    assert sample == {"index_": 3, "a b": "x", "tags": ["a"]}
+    assert type(sample["tags"]) is WholeList
 
 
 @pytest.mark.parametrize(

@@ -106,8 +106,8 @@ class Format(Protocol):
         """Yield the bytes of the next shard, and take its samples: at least one, and as many as fit the limit."""
         ...
 
-    def line(self, pattern: str) -> str:
-        """Return the line of Python that makes a source of the shards of a pattern."""
+    def lines(self, pattern: str) -> list[str]:
+        """Return the Python that makes a source of the shards of a pattern: imports, remarks, and an expression."""
         ...
 
 
@@ -127,8 +127,11 @@ def call(name: str, pattern: str, fields: dict[str, Any]) -> str:
     >>> call("TarSource", "out/*.tar", {"audio": "flac", "my label": ("cls", Code("int"))})
     'TarSource("out/*.tar", audio="flac", **{"my label": ("cls", int)})'
     """
-    plain = {field: value for field, value in fields.items() if field.isidentifier() and not iskeyword(field)}
-    others = {field: value for field, value in fields.items() if field not in plain}
+    names = list(fields)
+    # From the first that is no name on, so that fields keep their order.
+    first = next((i for i, name in enumerate(names) if not name.isidentifier() or iskeyword(name)), len(names))
+    plain = {name: fields[name] for name in names[:first]}
+    others = {name: fields[name] for name in names[first:]}
     parts = [quoted(pattern), *(f"{field}={_written(value)}" for field, value in plain.items())]
     if others:
         parts.append("**{" + ", ".join(f"{quoted(field)}: {_written(value)}" for field, value in others.items()) + "}")

@@ -100,7 +100,7 @@ class Manifest:
         Raises:
             ConfigError: the first sample is another than that of the shards in the folder.
         """
-        if self.first and (self.first, self.layout) != (first, layout):
+        if self.first not in ("", first):
             raise _other(folder, "other data: the first sample is not what it was")
         return replace(self, layout=layout, first=first)
 

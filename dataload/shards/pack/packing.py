@@ -39,11 +39,11 @@ class Packed:
 
     Attributes:
         shards: those that are finished, in order.
-        line: of Python that makes a source of them.
+        lines: of Python that make a source of them: imports, remarks, and an expression.
     """
 
     shards: tuple[Finished, ...]
-    line: str
+    lines: tuple[str, ...]
 
 
 class Packing:
@@ -138,7 +138,7 @@ class Packing:
         while not cursor.over:
             self._write_shard(cursor)
             self.manifest.write(self.folder)
-        return Packed(self.manifest.shards, self._format.line(self.pattern))
+        return Packed(self.manifest.shards, tuple(self._format.lines(self.pattern)))
 
     def _write_shard(self, cursor: Cursor[Any]) -> None:
         name = f"{self._name}-{len(self.manifest.shards):06}{self._format.suffix}"

@@ -115,9 +115,9 @@ class Parquet:
                 footer += _FOOTER * len(schema)
         yield sink.taken()
 
-    def line(self, pattern: str) -> str:
-        """Return the TableSource of a pattern."""
-        return f"TableSource({quoted(pattern)})"
+    def lines(self, pattern: str) -> list[str]:
+        """Return what makes a TableSource of a pattern."""
+        return ["from dataload import TableSource", f"TableSource({quoted(pattern)})"]
 
     def _schema(self) -> Any:
         import pyarrow as pa

@@ -18,9 +18,24 @@ from dataload.errors import ConfigError
 from dataload.kinds import Kind, describe, kind_of
 from dataload.shards.pack.base import Code, Cursor, Layout, call, same_fields
 from dataload.shards.pack.values import File, Samples
+from dataload.whole import is_whole, opened
 
 _END = bytes(2 * tarfile.BLOCKSIZE)
-_SUFFIX = re.compile(r"[^./\\\s]+(\.[^./\\\s]+)*")
+_SUFFIX = re.compile(r"[\w-]+(\.[\w-]+)*")
+_TAKEN = ("paths", "index", "storage_options", "self")
+# What makes of bytes what they were, and what the names in that stand for.
+_FUNCTIONS = {
+    "text": "bytes.decode",
+    "json": "json.loads",
+    "npy": "lambda data: np.load(io.BytesIO(data))",
+}
+_IMPORTS = {
+    "io.": "import io",
+    "json.": "import json",
+    "np.": "import numpy as np",
+    "TarSource": "from dataload import TarSource",
+    "Whole": "from dataload.whole import WholeDict, WholeList",
+}
 _BYTES = bytes | bytearray | memoryview
 
 
@@ -56,12 +71,11 @@ class Tar:
         layout: Layout = {field: _settled(field, value) for field, value in fields.items()}
         taken = [entry["suffix"] for entry in layout.values()]
         for field, entry in layout.items():
-            if field in self._suffixes:
-                entry["suffix"] = self._suffixes[field]
-                entry["fixed"] = True
-            elif taken.count(entry["suffix"]) > 1:
-                # Readers take a member's kind from what stands behind the last dot.
-                entry["suffix"] = f"{_clean(field)}.{entry['suffix']}"
+            # Readers take a member's kind from what stands behind the last dot.
+            prefix = f"{_clean(field)}." if taken.count(entry["suffix"]) > 1 else ""
+            entry["suffix"] = self._suffixes.get(field, prefix + entry["suffix"])
+            if entry["kind"] == "file":
+                entry |= {"prefix": prefix, "fixed": field in self._suffixes, "suffixes": [entry["suffix"]]}
         suffixes = [entry["suffix"] for entry in layout.values()]
         for field, entry in layout.items():
             if suffixes.count(entry["suffix"]) > 1:
@@ -80,9 +94,7 @@ class Tar:
                 data = _encoded(fields[field], entry)
             except ConfigError as error:
                 raise ConfigError(f"field {field!r} {error}") from None
-            if isinstance(fields[field], File):
-                self._check_suffix(field, entry, fields[field])
-            info = tarfile.TarInfo(f"{index:09}.{entry['suffix']}")
+            info = tarfile.TarInfo(f"{index:09}.{self._suffix(field, entry, fields[field])}")
             info.size, info.mode = len(data), 0o644
             parts += [info.tobuf(tarfile.PAX_FORMAT, "utf-8", "surrogateescape"), data]
             parts.append(bytes(-len(data) % tarfile.BLOCKSIZE))
@@ -104,22 +116,34 @@ class Tar:
             cursor.take()
         yield _END
 
-    def line(self, pattern: str) -> str:
-        """Return the TarSource of a pattern."""
-        return call("TarSource", pattern, {field: _read_by(entry) for field, entry in self.layout.items()})
+    def lines(self, pattern: str) -> list[str]:
+        """Return what makes a TarSource of a pattern."""
+        fields = {f"{field}_" if field in _TAKEN else field: _read_by(entry) for field, entry in self.layout.items()}
+        line = call("TarSource", pattern, fields)
+        renamed = [field for field in self.layout if field in _TAKEN]
+        notes = [f"# TarSource has an argument {field}: the field is {field}_" for field in renamed]
+        return [*(code for name, code in _IMPORTS.items() if name in line), *notes, line]
 
-    def _check_suffix(self, field: str, entry: dict[str, Any], file: File) -> None:
-        if entry["kind"] == "file" and not entry.get("fixed") and file.suffix != entry["was"]:
-            raise ConfigError(
-                f"field {field!r}: {file.path} ends otherwise than the first file, in {entry['was']!r}, and a field "
-                f"has one suffix: give it one for all with --suffix {field}={_clean(field)}"
-            )
+    def _suffix(self, field: str, entry: dict[str, Any], value: Any) -> str:
+        """Return the suffix of a value; files of a field have their own."""
+        suffix: str = entry["suffix"]
+        if not isinstance(value, File) or entry["fixed"]:
+            return suffix
+        suffix = entry["prefix"] + _file_suffix(field, value)
+        if suffix not in entry["suffixes"]:
+            if any(suffix in other.get("suffixes", [other["suffix"]]) for other in self.layout.values()):
+                raise ConfigError(
+                    f"field {field!r} is a file with the suffix {suffix!r}, which another field has: give the field "
+                    f"one for all its files with --suffix {field}=NAME"
+                )
+            entry["suffixes"].append(suffix)
+        return suffix
 
 
 def _entry(field: str, value: Any) -> dict[str, Any] | None:
     """Return how a value is kept, and with which suffix; None where it cannot be."""
     if isinstance(value, File):
-        return {"kind": "file", "suffix": value.suffix or _clean(field), "was": value.suffix}
+        return {"kind": "file", "suffix": _file_suffix(field, value)}
     if isinstance(value, _BYTES):
         return {"kind": "bytes", "suffix": _clean(field)}
     if isinstance(value, str):
@@ -129,7 +153,7 @@ def _entry(field: str, value: Any) -> dict[str, Any] | None:
         name = type(value).__name__ if isinstance(value, np.integer) and type(value) is not np.int64 else "int"
         return {"kind": "integer", "suffix": "cls", "dtype": name}
     if isinstance(value, bool | float | list | dict | np.bool_):
-        return {"kind": "json", "suffix": "json"}
+        return {"kind": "json", "suffix": "json", "type": type(value).__name__ if is_whole(value) else "plain"}
     return {"kind": "npy", "suffix": "npy"} if kind_of(value) in (Kind.ARRAY, Kind.NUMBER) else None
 
 
@@ -144,7 +168,7 @@ def _settled(field: str, value: Any) -> dict[str, Any]:
 def _encoded(value: Any, entry: dict[str, Any]) -> bytes:
     kind = entry["kind"]
     found = _entry("", value)
-    if found is None or found["kind"] != kind or found.get("dtype") != entry.get("dtype"):
+    if found is None or any(found.get(name) != entry.get(name) for name in ("kind", "dtype", "type")):
         what = entry.get("dtype", kind)
         raise ConfigError(f"is {describe(value)}, and was kept as {what} before: a field is of one kind in all samples")
     if kind == "file":
@@ -163,7 +187,7 @@ def _encoded(value: Any, entry: dict[str, Any]) -> bytes:
 
 def _json(value: Any) -> bytes:
     try:
-        _check_json(value)
+        _check_json(opened(value))
         return json.dumps(value, ensure_ascii=False, default=lambda number: number.item()).encode()
     except (ValueError, RecursionError) as error:
         raise ConfigError(f"cannot be kept as JSON: {error}") from None
@@ -171,6 +195,8 @@ def _json(value: Any) -> bytes:
 
 def _check_json(value: Any) -> None:
     """Raise ValueError for what would come back from JSON as something else."""
+    if is_whole(value):
+        raise ValueError("a list or dict in it is kept whole in a batch; make a field of it")
     if isinstance(value, list):
         for element in value:
             _check_json(element)
@@ -201,9 +227,16 @@ def _clean(field: str) -> str:
     return re.sub(r"[^\w-]+", "_", field).lower()
 
 
+def _file_suffix(field: str, file: File) -> str:
+    return _clean(file.suffix) or _clean(field)
+
+
 def _read_by(entry: dict[str, Any]) -> Any:
-    suffix = entry["suffix"]
-    if entry["kind"] == "integer":
-        dtype = entry["dtype"]
-        return (suffix, Code(dtype if dtype == "int" else f"np.{dtype}"))
-    return suffix
+    """Return what TarSource takes for a field."""
+    suffix = "|".join(entry.get("suffixes", [entry["suffix"]]))
+    kind = entry["kind"]
+    if kind == "integer":
+        return suffix, Code(entry["dtype"] if entry["dtype"] == "int" else f"np.{entry['dtype']}")
+    if kind == "json" and entry["type"] != "plain":
+        return suffix, Code(f"lambda data: {entry['type']}(json.loads(data))")
+    return (suffix, Code(_FUNCTIONS[kind])) if kind in _FUNCTIONS else suffix
