@@ -24,6 +24,7 @@ from dataload.sources import (
     Source,
     TableSource,
     TarSource,
+    TFRecordSource,
 )
 from dataload.stats import LoaderStats
 
@@ -51,6 +52,7 @@ __all__ = [
     "Source",
     "Stack",
     "SubsetSampler",
+    "TFRecordSource",
     "TableSource",
     "TarSource",
     "WeightedSampler",

@@ -8,6 +8,7 @@ from dataload.sources.files import FileSource
 from dataload.sources.segments import SegmentSource
 from dataload.sources.table import TableSource
 from dataload.sources.tar import TarSource
+from dataload.sources.tfrecord import TFRecordSource
 
 __all__ = [
     "ArraySource",
@@ -16,6 +17,7 @@ __all__ = [
     "Segment",
     "SegmentSource",
     "Source",
+    "TFRecordSource",
     "TableSource",
     "TarSource",
 ]
