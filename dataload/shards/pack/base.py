@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from keyword import iskeyword
 from typing import Any, Generic, Protocol, TypeVar
@@ -119,6 +120,31 @@ class Code:
 
     def __repr__(self) -> str:
         return self.text
+
+
+_IMPORTS = {
+    "io": "import io",
+    "json": "import json",
+    "np": "import numpy as np",
+    "WholeList": "from dataload.whole import WholeList",
+    "WholeDict": "from dataload.whole import WholeDict",
+}
+
+
+def source_lines(name: str, pattern: str, fields: dict[str, Any], taken: Collection[str]) -> list[str]:
+    """Return the Python that makes a source with these fields: imports, remarks, and an expression.
+
+    Args:
+        name: of the source.
+        pattern: of its shards.
+        fields: what it takes for each field: texts, tuples of texts, and Code.
+        taken: names of its own arguments, which no field can have.
+    """
+    line = call(name, pattern, {f"{field}_" if field in taken else field: value for field, value in fields.items()})
+    code = line[len(name) + len(quoted(pattern)) :]
+    imports = [text for word, text in _IMPORTS.items() if re.search(rf"\b{word}[.(]", code)]
+    remarks = [f"# {name} has an argument {field}: the field is {field}_" for field in fields if field in taken]
+    return [*imports, f"from dataload import {name}", *remarks, line]
 
 
 def call(name: str, pattern: str, fields: dict[str, Any]) -> str:

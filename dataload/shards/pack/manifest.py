@@ -70,6 +70,8 @@ class Manifest:
     def resumed(self, folder: Place) -> Manifest | None:
         """Return what the folder says of a run of the same source and options; None where there was none.
 
+        A run that finished no shard binds nobody.
+
         Finished shards that are gone, or of another size, are left out with all behind them.
 
         Raises:
@@ -79,6 +81,8 @@ class Manifest:
         found = _read(folder)
         if found is None:
             return None
+        if not found.shards:
+            return self
         for name in ("format", "size", "options", "samples", "source"):
             ours, theirs = getattr(self, name), getattr(found, name)
             if ours != theirs:

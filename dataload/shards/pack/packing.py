@@ -15,6 +15,7 @@ from dataload.shards.pack.base import Cursor, Format, Layout
 from dataload.shards.pack.manifest import NAME, Finished, Manifest
 from dataload.shards.pack.parquet import Parquet
 from dataload.shards.pack.tar import Tar
+from dataload.shards.pack.tfrecord import TFRecord
 from dataload.shards.pack.values import Samples
 from dataload.sources.base import check_source, fingerprint
 from dataload.storage.places import place
@@ -28,6 +29,8 @@ def _open_format(name: str, suffixes: Mapping[str, str], layout: Layout) -> Form
         raise ConfigError(f"--suffix is for tar files: leave it out with --format {name}")
     if name == "tar":
         return Tar(suffixes, layout)
+    if name == "tfrecord":
+        return TFRecord(layout)
     if name == "parquet":
         return Parquet(layout)
     raise ConfigError(f"format {name!r} must be one of {', '.join(FORMATS)}")

@@ -16,25 +16,18 @@ import numpy as np
 
 from dataload.errors import ConfigError
 from dataload.kinds import Kind, describe, kind_of
-from dataload.shards.pack.base import Code, Cursor, Layout, call, same_fields
+from dataload.shards.pack.base import Code, Cursor, Layout, same_fields, source_lines
 from dataload.shards.pack.values import File, Samples
 from dataload.whole import is_whole, opened
 
 _END = bytes(2 * tarfile.BLOCKSIZE)
 _SUFFIX = re.compile(r"[\w-]+(\.[\w-]+)*")
 _TAKEN = ("paths", "index", "storage_options", "self")
-# What makes of bytes what they were, and what the names in that stand for.
+# What makes of bytes what they were.
 _FUNCTIONS = {
     "text": "bytes.decode",
     "json": "json.loads",
     "npy": "lambda data: np.load(io.BytesIO(data))",
-}
-_IMPORTS = {
-    "io.": "import io",
-    "json.": "import json",
-    "np.": "import numpy as np",
-    "TarSource": "from dataload import TarSource",
-    "Whole": "from dataload.whole import WholeDict, WholeList",
 }
 _BYTES = bytes | bytearray | memoryview
 
@@ -118,11 +111,8 @@ class Tar:
 
     def lines(self, pattern: str) -> list[str]:
         """Return what makes a TarSource of a pattern."""
-        fields = {f"{field}_" if field in _TAKEN else field: _read_by(entry) for field, entry in self.layout.items()}
-        line = call("TarSource", pattern, fields)
-        renamed = [field for field in self.layout if field in _TAKEN]
-        notes = [f"# TarSource has an argument {field}: the field is {field}_" for field in renamed]
-        return [*(code for name, code in _IMPORTS.items() if name in line), *notes, line]
+        fields = {field: _read_by(entry) for field, entry in self.layout.items()}
+        return source_lines("TarSource", pattern, fields, _TAKEN)
 
     def _suffix(self, field: str, entry: dict[str, Any], value: Any) -> str:
         """Return the suffix of a value; files of a field have their own."""
