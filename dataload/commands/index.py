@@ -5,15 +5,17 @@ from __future__ import annotations
 import time
 from argparse import Namespace
 
+from dataload import TFRecordSource
 from dataload.commands.arguments import UsageError
 from dataload.commands.sources import kind_of_shards
-from dataload.errors import ConfigError, SourceNotFound
-from dataload.shards.foreign import scan_beside
+from dataload.errors import ConfigError, DecodeError, SourceNotFound
+from dataload.shards import foreign, tfrecord_index
 from dataload.shards.index import beside, find_index, write_index
+from dataload.shards.scanning import Scanner
 from dataload.storage.places import find_shards, place
 from dataload.terminal import open_terminal
 
-SCANNERS = {"tar": scan_beside}
+SCANNERS: dict[str, Scanner] = {"tar": foreign.scan_beside, "tfrecord": tfrecord_index.scan_beside}
 
 
 def run(arguments: Namespace) -> None:
@@ -37,5 +39,14 @@ def run(arguments: Namespace) -> None:
         raise UsageError("the shards are not all in or below one folder: say where the index shall be with --out FILE")
     write_index(index, out.url)
     terminal.line(f"{len(index):,} samples in {len(index.shards):,} shards")
-    terminal.line(f"fields: {', '.join(index.fields)}")
+    fields = index.fields if kind == "tar" else _features(arguments.shards, out.url)
+    terminal.line(f"fields: {', '.join(fields)}")
     terminal.line(f"{out.url}: written after {time.perf_counter() - start:.1f} s")
+
+
+def _features(paths: list[str], index: str) -> list[str]:
+    """Return the names of the features of the first record."""
+    try:
+        return list(TFRecordSource(paths, index=index)[0])
+    except DecodeError:
+        return ["none: the records are no tf.train.Example"]

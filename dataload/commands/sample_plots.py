@@ -16,7 +16,6 @@ from dataload.audio.segment import Segment
 from dataload.commands.arguments import UsageError
 from dataload.commands.survey import fields_of, is_file, is_image, is_sound, own_path
 from dataload.commands.target import AUDIO_SUFFIXES
-from dataload.extras import installed
 from dataload.measuring.pictures import new_figure, save
 from dataload.storage.places import place
 from dataload.transforms import DecodeAudio, LogMel
@@ -44,7 +43,7 @@ def plot_samples(path: Path, source: Any, count: int = _SAMPLES) -> list[str]:
         count: how many samples.
 
     Returns:
-        What could not be drawn, and why.
+        Which images could not be drawn, and why.
 
     Raises:
         UsageError: there is neither sound nor an image.
@@ -104,11 +103,7 @@ def _spectrogram(sound: Any) -> Any:
 
 
 def _image(title: str, data: bytes, notes: list[str]) -> Panel | None:
-    if not installed("PIL"):
-        note = "images are not drawn: Pillow is not installed (pip install pillow)"
-        if note not in notes:
-            notes.append(note)
-        return None
+    # matplotlib does not come without it.
     from PIL import Image
 
     try:

@@ -10,7 +10,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from dataload import FileSource, Loader, TableSource, TarSource
+from dataload import FileSource, Loader, TableSource, TarSource, TFRecordSource
 from dataload.commands.arguments import UsageError
 from dataload.commands.target import ATTRIBUTE, AUDIO_SUFFIXES, find_attribute
 from dataload.errors import ConfigError, SourceNotFound
@@ -19,7 +19,7 @@ from dataload.sources.tables.find import suffix_of
 from dataload.storage.places import is_url, place
 
 IN_FILE = re.compile(r"(?P<file>.+\.py):(?P<attribute>[^\W\d]\w*(\.[^\W\d]\w*)*)")
-SHARDS = {".tar": "tar", ".tfrecord": "tfrecord", ".tfrecords": "tfrecord"}
+SHARDS = ("tar", "tfrecord")
 # Where a folder holds several kinds, the first of these is meant: beside recordings there often is a list of them.
 _ORDER = ("tar", "tfrecord", "columns", "audio", "table")
 _COLUMNS = (".parquet", ".pq", ".arrow", ".feather", ".ipc")
@@ -95,8 +95,10 @@ def kind_of_shards(paths: Sequence[str]) -> str:
     """
     kinds = {path: kind_of_path(path) for path in paths}
     for path, kind in kinds.items():
-        if kind not in SHARDS.values():
-            raise UsageError(f"{path} holds no tar files or TFRecords, of which an index is made, but {_WORDS[kind]}")
+        if kind not in SHARDS:
+            raise UsageError(
+                f"{place(path).url} holds no tar files or TFRecords, of which an index is made, but {_WORDS[kind]}"
+            )
     if len(set(kinds.values())) > 1:
         raise UsageError("some shards are tar files and some TFRecords: make an index of each kind")
     return kinds[paths[0]]
@@ -104,8 +106,10 @@ def kind_of_shards(paths: Sequence[str]) -> str:
 
 def _kind(name: str) -> str | None:
     suffix = Path(name.lower()).suffix
-    if suffix in SHARDS:
-        return SHARDS[suffix]
+    if suffix == ".tar":
+        return "tar"
+    if suffix.startswith(".tfrecord"):  # .tfrecord-00000-of-00100 too
+        return "tfrecord"
     if suffix in AUDIO_SUFFIXES:
         return "audio"
     if table := suffix_of(Path(name)):
@@ -141,7 +145,7 @@ def _audio(target: str) -> FileSource:
 
 
 def _open_shards(target: str, kind: str) -> Any:
-    return TarSource(target)
+    return TarSource(target) if kind == "tar" else TFRecordSource(target)
 
 
 def _in_file(file: str, attribute: str) -> Any:

@@ -361,7 +361,7 @@ def test_files_keep_their_suffixes_and_the_line_reads_all_of_them(tmp_path, reco
     with pytest.raises(ConfigError, match="--suffix audio=NAME"):
         Packing(source, str(tmp_path / "other")).run()
     packed = Packing(source, str(tmp_path / "other"), suffixes={"audio": "sound"}).run()
-    assert evaluate(packed.lines)[2]["audio"] == b"hello"
+    assert evaluate(packed.lines)[3]["audio"] == b"hello"
 
 
 def test_fields_that_are_named_like_arguments_of_the_source_are_read_under_another_name(tmp_path):

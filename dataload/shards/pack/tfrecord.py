@@ -47,8 +47,8 @@ class TFRecord:
         for field, entry in self.layout.items():
             if _settled(field, fields[field]) != entry:
                 raise ConfigError(
-                    f"field {field!r} is {describe(fields[field])}, and the first sample has {_told(entry)}: a field is "
-                    f"of one kind in all samples, and arrays are alike but for their first axis; {_MEND}"
+                    f"field {field!r} is {describe(fields[field])}, and the first sample has {_told(entry)}: a field "
+                    f"is of one kind in all samples, and arrays are alike but for their first axis; {_MEND}"
                 )
             features[field] = _feature(field, fields[field])
         return frame(encode_example(features))
@@ -70,7 +70,8 @@ class TFRecord:
 
     def lines(self, pattern: str) -> list[str]:
         """Return what makes a TFRecordSource of a pattern."""
-        fields = {field: (field, Code(_read_by(entry))) for field, entry in self.layout.items()}
+        made = {field: _read_by(entry) for field, entry in self.layout.items()}
+        fields = {field: (field, Code(code)) if code else field for field, code in made.items()}
         return source_lines("TFRecordSource", pattern, fields, _TAKEN)
 
 
@@ -114,11 +115,11 @@ def _feature(field: str, value: Any) -> Any:
 def _exact(numbers: Any) -> bool:
     with np.errstate(over="ignore"):
         rounded = numbers.astype(np.float32).astype(np.float64)
-    return rounded.tobytes() == numbers.tobytes()
+    return bool(rounded.tobytes() == numbers.tobytes())
 
 
 def _read_by(entry: dict[str, Any]) -> str:
-    """Return the Python that makes of a list as stored what it was."""
+    """Return the Python that makes of a list as stored what it was; nothing where it is that."""
     kind, dtype = entry["kind"], entry.get("dtype")
     if kind in ("bytes", "text"):
         return "bytes" if kind == "bytes" else "str"
@@ -130,7 +131,7 @@ def _read_by(entry: dict[str, Any]) -> str:
         return simple or f"lambda values: np.{dtype if dtype != 'bool' else 'bool_'}(values[0])"
     shape = "" if entry["axes"] == 1 else f".reshape({_shape(entry)})"
     cast = "" if dtype in ("int64", "float32") else f".astype(np.{dtype if dtype != 'bool' else 'bool_'})"
-    return f"lambda values: values{cast}{shape}" if cast or shape else "lambda values: values"
+    return f"lambda values: values{cast}{shape}" if cast or shape else ""
 
 
 def _shape(entry: dict[str, Any]) -> str:
