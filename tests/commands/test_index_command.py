@@ -59,7 +59,7 @@ def test_an_index_of_other_shards_is_made_anew(shards, capsys):
     [
         (["nowhere.tar"], "nowhere.tar"),
         (["nowhere-*.tar"], "nowhere"),
-        (["table.csv"], "table.csv holds no tar files or TFRecords"),
+        (["table.csv"], "table.csv holds a table, and an index is made of tar files or TFRecords"),
         (["a.tar", "b.tfrecord"], "some shards are tar files and some TFRecords"),
         (["empty/"], "holds no audio files"),
     ],
