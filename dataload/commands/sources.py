@@ -77,7 +77,7 @@ def kind_of_path(target: str) -> str:
         return kind
     at = place(target if target.endswith("/") else f"{target}/")
     names = (found.name.rpartition("/")[2] for found in at.store.list(at.name, deep=True))
-    found = {_kind(name) for name in islice(names, _LOOKED_AT) if not name.startswith(".")}
+    found = {_kind(name) for name in islice(names, _LOOKED_AT) if not name.startswith((".", "dataload-"))}
     for known in _ORDER:
         if known in found:
             return known
@@ -96,9 +96,8 @@ def kind_of_shards(paths: Sequence[str]) -> str:
     kinds = {path: kind_of_path(path) for path in paths}
     for path, kind in kinds.items():
         if kind not in SHARDS:
-            raise UsageError(
-                f"{place(path).url} holds no tar files or TFRecords, of which an index is made, but {_WORDS[kind]}"
-            )
+            what = f"holds {_WORDS[kind]}, and an index is made of tar files or TFRecords"
+            raise UsageError(f"{place(path).url} {what}")
     if len(set(kinds.values())) > 1:
         raise UsageError("some shards are tar files and some TFRecords: make an index of each kind")
     return kinds[paths[0]]
