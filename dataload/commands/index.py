@@ -7,7 +7,7 @@ from argparse import Namespace
 
 from dataload import TFRecordSource
 from dataload.commands.arguments import UsageError
-from dataload.commands.sources import kind_of_shards
+from dataload.commands.sources import find_kind
 from dataload.errors import ConfigError, DecodeError, SourceNotFound
 from dataload.shards import foreign, tfrecord_index
 from dataload.shards.index import beside, find_index, write_index
@@ -29,8 +29,8 @@ def run(arguments: Namespace) -> None:
     terminal = open_terminal()
     start = time.perf_counter()
     try:
-        kind = kind_of_shards(arguments.shards)
-        shards = find_shards(arguments.shards, f".{kind}")
+        kind, paths = find_kind(arguments.shards)
+        shards = find_shards(paths, f".{kind}")
         index = find_index(shards, kind, SCANNERS[kind])
         out = place(arguments.out) if arguments.out else beside(index.shards)
     except (ConfigError, SourceNotFound) as error:
@@ -39,7 +39,7 @@ def run(arguments: Namespace) -> None:
         raise UsageError("the shards are not all in or below one folder: say where the index shall be with --out FILE")
     write_index(index, out.url)
     terminal.line(f"{len(index):,} samples in {len(index.shards):,} shards")
-    fields = index.fields if kind == "tar" else _features(arguments.shards, out.url)
+    fields = index.fields if kind == "tar" else _features(paths, out.url)
     terminal.line(f"fields: {', '.join(fields)}")
     terminal.line(f"{out.url}: written after {time.perf_counter() - start:.1f} s")
 

@@ -87,8 +87,8 @@ def kind_of_path(target: str) -> str:
     )
 
 
-def kind_of_shards(paths: Sequence[str]) -> str:
-    """Return what all of some paths hold: "tar" or "tfrecord".
+def find_kind(paths: Sequence[str]) -> tuple[str, list[str]]:
+    """Return what all of some paths hold, "tar" or "tfrecord", and the paths, those of folders with a / at the end.
 
     Raises:
         UsageError: something else, or some of them one and some the other.
@@ -100,7 +100,7 @@ def kind_of_shards(paths: Sequence[str]) -> str:
             raise UsageError(f"{place(path).url} {what}")
     if len(set(kinds.values())) > 1:
         raise UsageError("some shards are tar files and some TFRecords: make an index of each kind")
-    return kinds[paths[0]]
+    return kinds[paths[0]], [_as_folder(path) for path in paths]
 
 
 def _kind(name: str) -> str | None:
@@ -144,7 +144,15 @@ def _audio(target: str) -> FileSource:
 
 
 def _open_shards(target: str, kind: str) -> Any:
-    return TarSource(target) if kind == "tar" else TFRecordSource(target)
+    path = _as_folder(target)
+    return TarSource(path) if kind == "tar" else TFRecordSource(path)
+
+
+def _as_folder(target: str) -> str:
+    """Return a path with a / at its end where it is that of a folder, which a URL does not show."""
+    if target.endswith("/") or _kind(target.rpartition("/")[2]) is not None:
+        return target
+    return f"{target}/"
 
 
 def _in_file(file: str, attribute: str) -> Any:
