@@ -21,6 +21,7 @@ from dataload.kinds import Kind, kind_of, number_dtype
 from dataload.samples import field_names, get_field
 from dataload.sources.base import describe, fetch
 from dataload.sources.files import FileSource
+from dataload.sources.tfrecord import TFRecordSource
 from dataload.storage.places import is_url, place
 
 _SOUND = re.compile(
@@ -136,6 +137,9 @@ def survey(source: Any, most: int) -> Survey:
 def fields_of(source: Any, index: int) -> dict[str, Any]:
     """Return the fields of a sample; one without fields is one, named by nothing."""
     (sample,) = fetch(source, [index])
+    if isinstance(source, TFRecordSource) and isinstance(sample, dict):
+        # Every feature is a list, and most are lists of one.
+        return {name: value[0] if len(value) == 1 else value for name, value in sample.items()}
     if isinstance(sample, list):
         return {"": sample}
     return {str(name): get_field(sample, name) for name in field_names(sample)} or {"": sample}
