@@ -179,8 +179,8 @@ def find_index(
     """
     if index is not None:
         return _given(os.fspath(index), shards, kind, options)
-    beside = _beside(shards)
-    if beside is not None and (found := _found_beside(beside, shards, kind)) is not None:
+    near = beside(shards)
+    if near is not None and (found := _found_beside(near, shards, kind)) is not None:
         return found
     kept = _cache_path(kind, *(text for shard in shards for text in (_identity(shard), str(shard.size), shard.tag)))
     if kept is not None:
@@ -271,7 +271,7 @@ def _identity(shard: Shard) -> str:
     return shard.place.url if shard.place.store.remote else str(Path(shard.place.name).absolute())
 
 
-def _beside(shards: Sequence[Shard]) -> Place | None:
+def beside(shards: Sequence[Shard]) -> Place | None:
     """Return where an index would be: in the folder that all shards are in or below."""
     folders = [parts(shard)[:-1] for shard in shards]
     same = [len(set(level)) == 1 for level in zip(*folders, strict=False)]
