@@ -7,14 +7,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dataload.errors import ConfigError, FieldError, SourceNotFound, annotate
 from dataload.samplers.base import IndexArray
 from dataload.shards.foreign import scan_beside
 from dataload.shards.index import Located, find_index
 from dataload.shards.tar import KIND
-from dataload.storage.base import Range
+from dataload.sources.shards import ShardSource
 from dataload.storage.places import find_shards
 
 KEY = "__key__"
@@ -33,7 +32,7 @@ class _Field(NamedTuple):
     function: Callable[[Any], Any] | None
 
 
-class TarSource:
+class TarSource(ShardSource):
     """The samples of tar archives that are written as WebDataset's are, read by number.
 
     A member's key is its path up to the first dot of its last part, and the rest is its suffix, in lower case: the key
@@ -82,11 +81,12 @@ class TarSource:
         self._index = find_index(shards, KIND, scan_beside, index=index, options=storage_options)
         if not len(self._index):
             raise SourceNotFound(
-                f"no sample in {_called(shards[0].place.url, len(shards))}: a sample is a member, or several, whose "
+                f"no sample in {self._called()}: a sample is a member, or several, whose "
                 "name has a key and a suffix, such as 000.jpg"
             )
         self._fields = [self._there(field) for field in wanted] if fields else None
-        self._open()
+        read = self._index.fields if self._fields is None else [one for field in self._fields for one in field.suffixes]
+        super().__init__(self._index, [suffix for suffix in read if suffix != KEY])
 
     def _there(self, field: _Field) -> _Field:
         """Return a field with those of its suffixes that any sample has."""
@@ -95,20 +95,10 @@ class TarSource:
             found = self._index.fields
             more = f" and {len(found) - 20} more" if len(found) > 20 else ""
             raise ConfigError(
-                f"field {field.name}: no sample of {_called(self._index.shards[0].place.url, len(self._index.shards))} "
+                f"field {field.name}: no sample of {self._called()} "
                 f"has the suffix {'|'.join(field.suffixes)!r}; there are {', '.join(map(repr, found[:20]))}{more}"
             )
         return field._replace(suffixes=there)
-
-    def _open(self) -> None:
-        shards = self._index.shards
-        self._names = [shard.place.name for shard in shards]
-        self._tags = [shard.tag for shard in shards]
-        self._stores = [shard.place.store for shard in shards]
-        self._one_store = all(store is self._stores[0] for store in self._stores)
-
-    def __len__(self) -> int:
-        return len(self._index)
 
     def __getitem__(self, index: int) -> dict[str, Any]:
         return self.__getitems__([index])[0]
@@ -118,7 +108,7 @@ class TarSource:
         wanted = np.asarray(indices, np.int64)
         if self._fields is None:
             return self._whole(wanted)
-        read = iter(self._read(wanted, [field.suffixes for field in self._fields if field.suffixes[0] != KEY]))
+        read = iter(self._values(wanted, [field.suffixes for field in self._fields if field.suffixes[0] != KEY]))
         columns = [self._column(field, wanted, read) for field in self._fields]
         names = [field.name for field in self._fields]
         return [dict(zip(names, values, strict=True)) for values in zip(*columns, strict=True)]
@@ -126,7 +116,7 @@ class TarSource:
     def _whole(self, wanted: IndexArray) -> list[dict[str, Any]]:
         """Return samples of all that they have."""
         suffixes = self._index.fields
-        columns = self._read(wanted, [(suffix,) for suffix in suffixes])
+        columns = self._values(wanted, [(suffix,) for suffix in suffixes])
         samples: list[dict[str, Any]] = [{KEY: key} for key in self._index.keys(wanted)]
         for suffix, values in zip(suffixes, columns, strict=True):
             for sample, value in zip(samples, values, strict=True):
@@ -159,7 +149,7 @@ class TarSource:
             f"such as {field.name}='{field.suffixes[0]}|{there[0] if there else 'other'}'"
         )
 
-    def _read(self, wanted: IndexArray, columns: Sequence[tuple[str, ...]]) -> list[list[bytes | None]]:
+    def _values(self, wanted: IndexArray, columns: Sequence[tuple[str, ...]]) -> list[list[bytes | None]]:
         """Return for each column, which is a choice of suffixes, the bytes of all samples; None where one has none."""
         if not columns:
             return []
@@ -169,16 +159,9 @@ class TarSource:
         values: list[bytes | None] = [b""] * len(starts)
         for place in np.flatnonzero(stops < 0).tolist():
             values[place] = None
-        # In the order in which they lie in the shards.
-        order = np.flatnonzero(stops > starts)
-        order = order[np.lexsort((starts[order], shards[order]))]
-        numbers = shards[order].tolist()
-        names, tags = self._names, self._tags
-        ranges = [
-            Range(names[number], start, stop, tags[number])
-            for number, start, stop in zip(numbers, starts[order].tolist(), stops[order].tolist(), strict=True)
-        ]
-        for place, value in zip(order.tolist(), self._read_many(ranges, numbers), strict=True):
+        there = np.flatnonzero(stops > starts)
+        read = self._read(np.tile(wanted, len(columns))[there], shards[there], starts[there], stops[there])
+        for place, value in zip(there.tolist(), read, strict=True):
             values[place] = value
         return [values[i * len(wanted) : (i + 1) * len(wanted)] for i in range(len(columns))]
 
@@ -194,46 +177,13 @@ class TarSource:
             )
         return found
 
-    def _read_many(self, ranges: Sequence[Range], numbers: Sequence[int]) -> list[bytes]:
-        if self._one_store:
-            return self._stores[0].read_many(ranges)
-        found = [b""] * len(ranges)
-        by_store: dict[int, list[int]] = {}
-        for place, number in enumerate(numbers):
-            by_store.setdefault(id(self._stores[number]), []).append(place)
-        for places in by_store.values():
-            store = self._stores[numbers[places[0]]]
-            for place, value in zip(places, store.read_many([ranges[place] for place in places]), strict=True):
-                found[place] = value
-        return found
-
     def describe(self, index: int) -> str:
         """Return archive and key, for messages."""
         return f"{self._index.shard(index).place.url}: {self._index.key(index)}"
 
-    def runs(self) -> NDArray[np.int64]:
-        """Return the number of samples of each archive, in order; (archives,) int64."""
-        return self._index.runs()
-
-    def fingerprint(self) -> str:
-        """Return a digest of names, sizes and samples of the archives; the folder may differ between machines."""
-        return f"TarSource:{self._index.fingerprint()}"
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {"_index": self._index, "_fields": self._fields}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
-        self._open()
-
     def __repr__(self) -> str:
-        shards = self._index.shards
         fields = "".join(f", {field.name}={'|'.join(field.suffixes)!r}" for field in self._fields or ())
-        return f"TarSource({_called(repr(shards[0].place.url), len(shards))}{fields}: {len(self)} samples)"
-
-
-def _called(first: str, shards: int) -> str:
-    return first if shards == 1 else f"{first} and {shards - 1} more"
+        return f"TarSource({self._called()}{fields}: {len(self)} samples)"
 
 
 def _field(name: str, value: Any) -> _Field:

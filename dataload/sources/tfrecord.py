@@ -4,25 +4,26 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dataload.errors import ConfigError, DecodeError, FieldError, SourceNotFound, annotate
+from dataload.samplers.base import IndexArray
 from dataload.shards.example import parse_example, parse_sequence_example
 from dataload.shards.index import find_index
 from dataload.shards.messages import Value
 from dataload.shards.tfrecord import FIELD, KIND, masked_crc, unframe
 from dataload.shards.tfrecord_index import scan_beside
 from dataload.sources.features import Feature, WrongValue, feature
-from dataload.storage.base import Range
+from dataload.sources.shards import ShardSource
 from dataload.storage.places import find_shards
 
 _Wanted = str | tuple[str, Callable[[Any], Any]]
 
 
-class TFRecordSource:
+class TFRecordSource(ShardSource):
     """The records of TFRecord files, read by number.
 
     A record is a tf.train.Example, whose features are lists of bytes, of floats or of 64-bit integers. As stored, they
@@ -87,17 +88,12 @@ class TFRecordSource:
         self._index = find_index(shards, KIND, scan_beside, index=index, options=storage_options)
         if not len(self._index):
             raise SourceNotFound(f"no record in {self._called()}: write some, or give other files")
-        self._open()
+        super().__init__(self._index, [FIELD])
 
-    def _open(self) -> None:
-        shards = self._index.shards
-        self._names = [shard.place.name for shard in shards]
-        self._tags = [shard.tag for shard in shards]
-        self._stores = [shard.place.store for shard in shards]
-        self._firsts = np.cumsum(self._index.runs()) - self._index.runs()
-
-    def __len__(self) -> int:
-        return len(self._index)
+    @cached_property
+    def _firsts(self) -> IndexArray:
+        runs = self._index.runs()
+        return np.cumsum(runs) - runs
 
     def __getitem__(self, index: int) -> Any:
         return self.__getitems__([index])[0]
@@ -106,28 +102,8 @@ class TFRecordSource:
         """Return one sample per index; the records are read in the order in which they lie in the files."""
         wanted = np.asarray(indices, np.int64)
         shards, starts, stops = self._index.locate(FIELD, wanted)
-        order = np.lexsort((starts, shards))
-        numbers = shards[order].tolist()
-        ranges = [
-            Range(self._names[number], start, stop, self._tags[number])
-            for number, start, stop in zip(numbers, starts[order].tolist(), stops[order].tolist(), strict=True)
-        ]
-        samples: list[Any] = [None] * len(wanted)
-        for place, one, record in zip(order.tolist(), ranges, self._read(ranges, numbers), strict=True):
-            samples[place] = self._sample(int(wanted[place]), one.start, record)
-        return samples
-
-    def _read(self, ranges: Sequence[Range], numbers: Sequence[int]) -> list[bytes]:
-        """Return the bytes of ranges of the shards with these numbers, by one call for each store."""
-        places: dict[int, list[int]] = {}
-        for place, number in enumerate(numbers):
-            places.setdefault(id(self._stores[number]), []).append(place)
-        found = [b""] * len(ranges)
-        for mine in places.values():
-            read = self._stores[numbers[mine[0]]].read_many([ranges[place] for place in mine])
-            for place, record in zip(mine, read, strict=True):
-                found[place] = record
-        return found
+        records = self._read(wanted, shards, starts, stops)
+        return [self._sample(*one) for one in zip(wanted.tolist(), starts.tolist(), records, strict=True)]
 
     def _sample(self, index: int, start: int, record: bytes) -> Any:
         try:
@@ -176,26 +152,6 @@ class TFRecordSource:
         """Return file and number of the record in it, for messages."""
         number = int(np.searchsorted(self._firsts, index, side="right")) - 1
         return f"{self._index.shards[number].place.url}: record {index - int(self._firsts[number])}"
-
-    def runs(self) -> NDArray[np.int64]:
-        """Return the number of records of each file, in order; (files,) int64."""
-        return self._index.runs()
-
-    def fingerprint(self) -> str:
-        """Return a digest of names, sizes and records of the files; the folder may differ between machines."""
-        return f"TFRecordSource:{self._index.fingerprint()}"
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {"_index": self._index, "_fields": self._fields, "_raw": self._raw}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
-        self._open()
-
-    def _called(self) -> str:
-        shards = self._index.shards
-        first = repr(shards[0].place.url)
-        return first if len(shards) == 1 else f"{first} and {len(shards) - 1} more"
 
     def __repr__(self) -> str:
         fields = ", raw=True" if self._raw else "".join(f", {one.name}={one.feature!r}" for one in self._fields)

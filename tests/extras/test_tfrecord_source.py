@@ -1,6 +1,7 @@
 """TFRecord files as a source: fields of Examples by number, each record compared with its checksums."""
 
 import multiprocessing
+import os
 import pickle
 import shutil
 
@@ -37,7 +38,7 @@ def folder(tmp_path):
 
 def test_a_sample_without_fields_is_all_features_as_stored_in_the_order_of_their_names(folder):
     source = TFRecordSource(folder)
-    assert len(source) == 35 and source.runs().tolist() == [10, 0, 25]
+    assert len(source) == 35 and source.runs().tolist() == [10, 25]
     found = source[12]
     assert list(found) == ["box", "image", "label", "name", "score"]
     assert found["image"] == [b"\x0c" * 6] and found["name"] == ["ü12".encode()]
@@ -182,17 +183,24 @@ def test_bits_that_flip_after_the_index_was_made_are_found_too(tmp_path):
     path.write_bytes(b"".join(records))
     source = TFRecordSource(path)
     at = len(records[0])
+    before = path.stat()
+
+    def flush(file):
+        # What flips bits on a disk does not change the time of the file.
+        file.flush()
+        os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+
     with path.open("r+b") as file:
         for byte in range(len(records[1])):
             file.seek(at + byte)
             file.write(bytes([records[1][byte] ^ 16]))
-            file.flush()
+            flush(file)
             with pytest.raises(DecodeError, match=rf"a\.tfrecord: record 1 at byte {at} .*damaged"):
                 source[1]
             assert source[0]["x"].tolist() == [0] and source[2]["x"].tolist() == [2]
             file.seek(at + byte)
             file.write(records[1][byte : byte + 1])
-            file.flush()
+            flush(file)
     assert source[1]["x"].tolist() == [1]
 
 

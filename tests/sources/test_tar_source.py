@@ -114,7 +114,7 @@ def test_what_is_read_is_what_tarfile_reads(content, format, prefix, seed):
 
 def test_a_suffix_that_no_sample_has_is_refused_with_those_that_there_are(folder):
     with pytest.raises(
-        ConfigError, match=r"field image: .*000\.tar and 2 more has the suffix 'jpg\|png'; there are 'fl"
+        ConfigError, match=r"field image: .*000\.tar' and 2 more has the suffix 'jpg\|png'; there are 'fl"
     ):
         TarSource(folder, audio="flac", image="jpg|png")
 
