@@ -9,7 +9,8 @@ import pytest
 from imports import LATE, ROOT, RUNTIME, TOP, TYPING, circles, modules, ours
 
 FRAMEWORKS = {"torch", "tensorflow", "keras", "jax", "ray", "accelerate", "lightning", "transformers"}
-HEAVY = {"scipy", "soundfile", "soxr", "pyarrow", "cloudpickle", "threadpoolctl", "rich", "matplotlib"}
+HEAVY = {"scipy", "soundfile", "soxr", "pyarrow", "cloudpickle", "threadpoolctl", "rich", "matplotlib", "obstore"}
+HEAVY |= {"fsspec", "google_crc32c"}
 EXTRAS = {"rich", "matplotlib"}
 
 # Imports of a name that is only known when the program runs, and why they are right.
