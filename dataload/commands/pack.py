@@ -7,6 +7,7 @@ from argparse import Namespace
 
 from dataload.commands.arguments import UsageError
 from dataload.commands.sources import open_source
+from dataload.commands.survey import is_file
 from dataload.errors import ConfigError
 from dataload.shards.pack import Packing
 from dataload.sources.base import describe
@@ -41,6 +42,9 @@ def run(arguments: Namespace) -> None:
         for note in getattr(error, "__notes__", ()):
             usage.add_note(note)
         raise usage from None
+    for name, value in packing.samples[0].items():
+        if is_file(value, None):
+            terminal.line(f"field {name!r} holds paths, and is packed as text: --file {name} packs the files")
     if shards := packing.manifest.shards:
         terminal.line(f"{packing.manifest.next} samples are in {len(shards)} finished shards: going on behind them")
     try:

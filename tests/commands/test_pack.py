@@ -6,6 +6,7 @@ import signal
 import subprocess
 import tarfile
 import time
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -275,6 +276,7 @@ def test_other_options_are_refused_where_shards_are_already(tmp_path, fsdd, chan
     assert "dataload-pack.json" in str(caught.value) and "choose another folder" in str(caught.value)
 
 
+@pytest.mark.slow
 def test_another_source_is_refused_also_where_only_its_data_are_others(dataload, tmp_path, fsdd, module):
     module("source = [{'a': 1}, {'a': 2}]\nothers = [{'a': 1}]\nalike = [{'a': 3}, {'a': 2}]")
     assert dataload("pack", "mine:source", "out").returncode == 0
@@ -339,14 +341,42 @@ def test_a_bad_sample_is_named_and_leaves_nothing_half_and_once_mended_it_goes_o
         [{"a": "\ud800"}],
     ],
 )
-def test_what_a_format_cannot_keep_is_an_error_that_names_the_field_or_is_kept_as_it_is(tmp_path, format, samples):
+def test_what_a_format_cannot_keep_is_an_error_that_names_the_field(tmp_path, format, samples):
+    with pytest.raises(ConfigError, match=r"'[ab]'|masked"):
+        Packing(samples, str(tmp_path), format=format).run()
+    assert not list(tmp_path.glob("*shard*"))
+
+
+@pytest.mark.parametrize("format", ["tar", "parquet"])
+def test_memory_holds_a_part_of_a_shard_at_a_time(tmp_path, format):
+    class Large:
+        def __len__(self):
+            return 40
+
+        def __getitem__(self, index):
+            return {"data": np.random.default_rng(index).bytes(500_000)}
+
+    packing = Packing(Large(), str(tmp_path), format=format, size=8_000_000)
+    import pyarrow.parquet  # noqa: F401
+
+    tracemalloc.start()
     try:
-        packed = Packing(samples, str(tmp_path), format=format).run()
-    except ConfigError as error:
-        assert "'a'" in str(error) or "'b'" in str(error) or "masked" in str(error)
-        assert not list(tmp_path.glob("*shard*"))
-    else:
-        raise AssertionError(packed)
+        packed = packing.run()
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert len(packed.shards) == 3
+    assert peak < 7_500_000
+
+
+def test_paths_that_are_packed_as_text_are_told_of(module, recordings, tmp_path, monkeypatch, capsys):
+    module("source = [{'path': 'recordings/a.wav', 'name': 'a.wav'}]")
+    monkeypatch.chdir(tmp_path)
+    assert main(["pack", "mine.py:source", "text"]) == 0
+    hint = "field 'path' holds paths, and is packed as text: --file path packs the files"
+    assert hint in capsys.readouterr().out
+    assert main(["pack", "mine.py:source", "files", "--file", "path"]) == 0
+    assert "is packed as text" not in capsys.readouterr().out
 
 
 def test_files_keep_their_suffixes_and_the_line_reads_all_of_them(tmp_path, recordings):

@@ -106,6 +106,7 @@ def test_what_an_example_cannot_keep_is_an_error_that_names_the_field(tmp_path, 
     assert not list(tmp_path.glob("*shard*"))
 
 
+@pytest.mark.slow
 def test_tensorflow_reads_what_was_packed(fsdd, tmp_path):
     import tensorflow as tf
 

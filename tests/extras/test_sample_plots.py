@@ -15,6 +15,7 @@ def module(tmp_path, monkeypatch):
     return lambda text: (tmp_path / "mine.py").write_text(text)
 
 
+@pytest.mark.slow
 def test_spectrograms_of_the_first_recordings_are_drawn(recordings, tmp_path, capsys):
     out = tmp_path / "pictures" / "samples.png"
     assert main(["info", str(recordings), "--plot", str(out)]) == 0

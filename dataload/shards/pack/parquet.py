@@ -40,7 +40,7 @@ class Parquet:
             return
         import pyarrow as pa
 
-        rows = [{name: _plain(value) for name, value in samples[i].items()} for i in range(min(len(samples), _FIRST))]
+        rows = [{name: _example(value) for name, value in samples[i].items()} for i in range(min(len(samples), _FIRST))]
         layout: Layout = {}
         for name in rows[0]:
             try:
@@ -169,6 +169,14 @@ def _plain(value: Any) -> Any:
     if isinstance(value, np.ndarray) or (hasattr(value, "__array__") and not isinstance(value, np.generic)):
         return _axes(np.asarray(value))
     return value
+
+
+def _example(value: Any) -> Any:
+    """Return what is of the type of a value as pyarrow takes it, and small."""
+    plain = _plain(value)
+    if isinstance(plain, bytes):
+        return b""
+    return plain[:1] if isinstance(plain, np.ndarray) else plain
 
 
 def _axes(array: Any) -> Any:
