@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from typing import Any, NamedTuple, Protocol
+from collections.abc import Callable, Iterator
+from typing import Any, BinaryIO, NamedTuple, Protocol
 
 from dataload.errors import ReplacedError
 from dataload.storage.base import Found, Stat
@@ -34,8 +34,8 @@ class Backend(Protocol):
         """Yield the objects in a folder, which ends in a slash or is empty, and with `deep` in those below it."""
         ...
 
-    def put(self, name: str, parts: Iterable[bytes]) -> None:
-        """Make or replace an object."""
+    def put(self, name: str, whole: BinaryIO) -> None:
+        """Make or replace an object by what a file holds."""
         ...
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import shutil
+from collections.abc import Iterator
 from datetime import datetime
-from typing import Any
+from typing import Any, BinaryIO
 
 from dataload.errors import ConfigError, MissingExtra, SourceNotFound, StorageError
 from dataload.storage.backend import Got, Settings, replaced
@@ -72,15 +73,14 @@ class FilesystemBackend:
             if about.get("size") is not None:
                 yield Found(path[len(self._base) :].lstrip("/"), int(about["size"]), _tag(about))
 
-    def put(self, name: str, parts: Iterable[bytes]) -> None:
+    def put(self, name: str, whole: BinaryIO) -> None:
         """Make or replace an object."""
         path = self._path(name)
         try:
             self._fs.makedirs(path.rpartition("/")[0], exist_ok=True)
             # Under its name only when it is whole, where the file system has transactions.
             with self._fs.transaction, self._fs.open(path, "wb") as file:
-                for part in parts:
-                    file.write(part)
+                shutil.copyfileobj(whole, file, 1 << 20)
         except Exception as error:
             try:
                 raise self._explained(error, name)

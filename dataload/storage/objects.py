@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from datetime import timedelta
-from typing import Any
+from typing import Any, BinaryIO
 from urllib.parse import unquote
 
 from dataload.errors import ConfigError, SourceNotFound, StorageError
@@ -105,12 +105,12 @@ class ObjectBackend:
         except Exception as error:
             raise self._explained(error, folder) from None
 
-    def put(self, name: str, parts: Iterable[bytes]) -> None:
+    def put(self, name: str, whole: BinaryIO) -> None:
         """Make or replace an object."""
         import obstore
 
         try:
-            obstore.put(self._store, self._key(name), iter(parts))
+            obstore.put(self._store, self._key(name), whole)
         except Exception as error:
             try:
                 raise self._explained(error, name)

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import os
 import re
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 from dataload.counts import Counts, count
-from dataload.errors import ConfigError, ReplacedError
+from dataload.errors import ConfigError, ReplacedError, StorageError
 from dataload.extras import require
 from dataload.storage import secrets
 from dataload.storage.backend import Backend, MakeBackend, Settings, replaced
@@ -24,6 +25,8 @@ from dataload.storage.pool import side_by_side
 from dataload.storage.retry import persistently
 
 _RETRIES = 8
+# What is to be written is kept in memory up to this, and in a file beyond.
+_MAX_IN_MEMORY = 32 << 20
 # Of a store that has never answered: it may not exist, and nobody should wait a minute to hear that.
 _FIRST_RETRIES = 2
 _OBJECTS = ("s3", "s3a", "gs", "gcs", "az", "azure", "adl", "abfs", "abfss", "http", "https")
@@ -98,7 +101,20 @@ class RemoteStore:
 
     def write(self, name: str, parts: Iterable[bytes]) -> None:
         """Make or replace an object; it appears whole or not at all."""
-        self._opened().put(name, parts)
+        backend = self._opened()
+        # Not as they come: obstore asks for them inside of its own loop, in which the parts could not be read from a
+        # store themselves; and an upload that waits for them would time out.
+        with tempfile.SpooledTemporaryFile(_MAX_IN_MEMORY) as whole:
+            for part in parts:
+                try:
+                    whole.write(part)
+                except OSError as error:
+                    raise StorageError(
+                        f"{tempfile.gettempdir()}: has no place for what goes to {self.url(name)}, which is kept there "
+                        f"until it is whole: {error.strerror}; set TMPDIR to a folder with more"
+                    ) from None
+            whole.seek(0)
+            backend.put(name, whole)  # type: ignore[arg-type]
 
     def _ask(self, work: Callable[[Backend], T], what: str) -> T:
         backend = self._opened()

@@ -8,10 +8,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from tempfile import TemporaryFile, gettempdir
 from typing import Any
 
-from dataload.errors import ConfigError, StorageError
+from dataload.errors import ConfigError
 from dataload.shards.pack.base import Cursor, Format, Layout
 from dataload.shards.pack.manifest import NAME, Finished, Manifest
 from dataload.shards.pack.parquet import Parquet
@@ -19,7 +18,7 @@ from dataload.shards.pack.tar import Tar
 from dataload.shards.pack.tfrecord import TFRecord
 from dataload.shards.pack.values import Samples
 from dataload.sources.base import check_source, fingerprint
-from dataload.storage.places import Place, place
+from dataload.storage.places import place
 
 FORMATS = ("tar", "tfrecord", "parquet")
 _PART = 8 << 20
@@ -155,7 +154,7 @@ class Packing:
                 size += len(part)
                 yield part
 
-        write(Place(self.folder.store, self.folder.name + name), counted())
+        self.folder.store.write(self.folder.name + name, counted())
         shard = Finished(name, first, cursor.index - first, size)
         self.manifest = replace(self.manifest, shards=(*self.manifest.shards, shard))
 
@@ -178,27 +177,3 @@ class Packing:
             if hidden.fullmatch(path.name):
                 with suppress(OSError):
                     path.unlink()
-
-
-def write(at: Place, parts: Iterable[bytes]) -> None:
-    """Write an object of parts that may be read from the very store that they are written to.
-
-    Raises:
-        StorageError: it cannot be written.
-        The errors of the parts.
-    """
-    if not at.store.remote:
-        at.store.write(at.name, parts)
-        return
-    # A client of buckets takes the parts inside of its own event loop, where none of its reads can run.
-    with TemporaryFile() as file:
-        for part in parts:
-            try:
-                file.write(part)
-            except OSError as error:
-                raise StorageError(
-                    f"{gettempdir()}: has no place for a shard, which is kept there until it is whole: "
-                    f"{error.strerror}; set TMPDIR to a folder with more, or take a smaller --size"
-                ) from None
-        file.seek(0)
-        at.store.write(at.name, iter(lambda: file.read(_PART), b""))

@@ -9,6 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from itertools import takewhile
 from pathlib import Path, PurePath, PurePosixPath
+from typing import TypeVar
 from urllib.parse import unquote
 
 from dataload.errors import ConfigError, SourceNotFound
@@ -18,7 +19,10 @@ from dataload.storage.places import Options, expand_braces, has_magic, is_url, i
 
 SUFFIXES = (".parquet", ".pq", ".arrow", ".feather", ".ipc", ".csv", ".tsv", ".jsonl", ".ndjson")
 _PACKED = (".csv", ".tsv", ".jsonl", ".ndjson", ".json")  # those that may end in .gz too
+_EVERYTHING = "**/*"
 _NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
+
+AnyPath = TypeVar("AnyPath", bound=PurePath)
 
 
 @dataclass(frozen=True)
@@ -90,14 +94,13 @@ def _in_store(url: str, options: Options | None) -> list[TableFile]:
             return [TableFile(RemotePath(store, PurePosixPath(name), *store.stat(name)), {})]
         if is_web(url):
             raise SourceNotFound(f"{url}: there is no such table file: check the URL")
-        folder, pattern = name.rstrip("/"), "**/*"
+        folder, pattern = name.rstrip("/"), _EVERYTHING
     listing = list_store(store, folder, pattern, False)
-    found = []
-    for index in range(len(listing.names.ends)):
-        inner = PurePosixPath(os.fsdecode(listing.names[index]))
-        if (pattern != "**/*" or suffix_of(inner)) and not any(part.startswith("_") for part in inner.parts[:-1]):
-            path = RemotePath(store, folder / inner, *listing.about(index))
-            found.append(TableFile(path, _parts(inner)))
+    inner = [PurePosixPath(os.fsdecode(listing.names[index])) for index in range(len(listing.names.ends))]
+    about = {path: listing.about(index) for index, path in enumerate(inner)}
+    if pattern == _EVERYTHING:
+        inner = _data([one for one in inner if suffix_of(one) and not any(p.startswith("_") for p in one.parts[:-1])])
+    found = [TableFile(RemotePath(store, folder / one, *about[one]), _parts(one)) for one in inner]
     if not found:
         raise SourceNotFound(f"there is no table file {url!r}: check the bucket, the name, or the pattern")
     return found
@@ -116,14 +119,19 @@ def _in_folder(root: Path) -> list[TableFile]:
         # Spark, Delta and archives made by macOS keep what is no data in folders that begin so.
         inner[:] = sorted(name for name in inner if not name.startswith((".", "_")))
         found += [Path(folder) / name for name in names if not name.startswith(".") and suffix_of(Path(name))]
+    found = _data(found)
+    if not found:
+        raise SourceNotFound(f"folder {str(root)!r} has no file that ends in one of {', '.join((*SUFFIXES, '.json'))}")
+    return [TableFile(path, _parts(path.relative_to(root))) for path in sorted(found)]
+
+
+def _data(found: list[AnyPath]) -> list[AnyPath]:
+    """Return those files of a folder that are its data."""
     known = set(found)
     # A file beside its packed self is the same rows twice.
     found = [path for path in found if not (path.name.lower().endswith(".gz") and path.with_suffix("") in known)]
     # Beside tables of other kinds a .json file says something about them.
-    found = [path for path in found if suffix_of(path) != ".json"] or found
-    if not found:
-        raise SourceNotFound(f"folder {str(root)!r} has no file that ends in one of {', '.join((*SUFFIXES, '.json'))}")
-    return [TableFile(path, _parts(path.relative_to(root))) for path in sorted(found)]
+    return [path for path in found if suffix_of(path) != ".json"] or found
 
 
 def _parts(path: PurePath) -> dict[str, str | None]:
