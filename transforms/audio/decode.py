@@ -41,10 +41,11 @@ class DecodeAudio(Printed):
     frequencies, rear left and right, side left and right.
 
     With an offset or a duration, and of a `Segment`, only that segment is read, equal to the bit to the same segment of
-    the whole file decoded: of WAV and FLAC nothing else is touched (behind a URL: of WAV). In Opus, Vorbis and MP3 seeks are not exact: below
-    two minutes they are decoded whole and cut; of longer ones blocks of a minute are decoded, which never differ from
-    one read to the next, and from the whole file decoded by rounding, in Opus by about 0.01. A segment is resampled by
-    itself: its first and last 20 ms differ from those of the whole file resampled and cut.
+    the whole file decoded: of WAV and FLAC nothing else is touched (behind a URL of WAV only; other files are fetched
+    whole). In Opus, Vorbis and MP3 seeks are not exact: below two minutes they are decoded whole and cut; of longer
+    ones blocks of a minute are decoded, which never differ from one read to the next, and from the whole file decoded by
+    rounding, in Opus by about 0.01. A segment is resampled by itself: its first and last 20 ms differ from those of the
+    whole file resampled and cut.
 
     Args:
         sample_rate: in Hz, of the output; files with another rate are resampled (soxr, HQ).
@@ -56,8 +57,8 @@ class DecodeAudio(Printed):
         max_bytes: of memory that the samples of one file may take, before and after resampling.
 
     Returns:
-        (when called on a path or URL, the bytes of a file, a binary file object, which is read to its end, or a `Segment`) a
-        float32 waveform, ±1 being full scale: (samples,) when mono, otherwise (channels, samples).
+        (when called on a path or URL, the bytes of a file, a binary file object, which is read to its end, or a
+        `Segment`) a float32 waveform, ±1 being full scale: (samples,) when mono, otherwise (channels, samples).
 
     Raises:
         ConfigError: sample_rate is no positive integer, offset is below 0, duration not above, or a bound no positive
