@@ -18,7 +18,7 @@ CORE := tests $(addprefix --ignore=tests/,adapters references benchmarks example
 NEEDS_EXTRAS := (^|/)adapters/|/commands/train_(torch|keras)|/numba_kernels
 
 comma := ,
-DEMO_EXTRAS := bench$(if $(EXTRAS),$(comma)$(EXTRAS))
+DEMO_EXTRAS := bench,remote$(if $(EXTRAS),$(comma)$(EXTRAS))
 # One stamp for each set of extras, so that a second run installs nothing.
 DEMO_STAMP := $(VENV)/.installed-$(subst $(comma),-,$(DEMO_EXTRAS))
 TEST_STAMP := $(VENV)/.installed-test

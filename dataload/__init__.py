@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from dataload.salvage import BadSample
     from dataload.samplers import (
         BlockSampler,
+        BlockShuffleSampler,
         BucketBatchSampler,
         MixtureSampler,
         RandomSampler,
@@ -22,7 +23,17 @@ if TYPE_CHECKING:
         SubsetSampler,
         WeightedSampler,
     )
-    from dataload.sources import ArraySource, ConcatSource, FileSource, Segment, SegmentSource, Source, TableSource
+    from dataload.sources import (
+        ArraySource,
+        ConcatSource,
+        FileSource,
+        Segment,
+        SegmentSource,
+        Source,
+        TableSource,
+        TarSource,
+        TFRecordSource,
+    )
     from dataload.stats import LoaderStats
 else:
     __getattr__, __dir__ = lazily(
@@ -34,6 +45,7 @@ else:
             "dataload.salvage": ["BadSample"],
             "dataload.samplers": [
                 "BlockSampler",
+                "BlockShuffleSampler",
                 "BucketBatchSampler",
                 "MixtureSampler",
                 "RandomSampler",
@@ -50,6 +62,8 @@ else:
                 "SegmentSource",
                 "Source",
                 "TableSource",
+                "TarSource",
+                "TFRecordSource",
             ],
             "dataload.stats": ["LoaderStats"],
         },
@@ -61,6 +75,7 @@ __all__ = [
     "ArraySource",
     "BadSample",
     "BlockSampler",
+    "BlockShuffleSampler",
     "BucketBatchSampler",
     "Chain",
     "ConcatSource",
@@ -79,7 +94,9 @@ __all__ = [
     "Source",
     "Stack",
     "SubsetSampler",
+    "TFRecordSource",
     "TableSource",
+    "TarSource",
     "WeightedSampler",
     "__version__",
     "errors",

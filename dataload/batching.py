@@ -20,6 +20,7 @@ from dataload.samplers.random import RandomSampler
 from dataload.samplers.sequential import SequentialSampler
 from dataload.samplers.subset import SubsetSampler
 from dataload.sharding import ALONE, Shard
+from dataload.sources.runs import shuffled_in_blocks
 
 if TYPE_CHECKING:
     from dataload.options import Options
@@ -223,13 +224,15 @@ def make_plan(source: Any, options: Options, shard: Shard) -> Plan:
     """Return which indices make which batch of a source.
 
     Raises:
-        ConfigError: a sampler that is none, or more ranks than samples.
+        ConfigError: a sampler that is none, more ranks than samples, or a source without runs for shuffle="blocks".
     """
     if options.batch_sampler is not None:
         return ListedBatches(as_batch_sampler(options.batch_sampler, len(source), options.seed), shard)
     sampler: Sampler
     if options.sampler is not None:
         sampler = as_sampler(options.sampler, len(source), options.seed)
+    elif options.shuffle == "blocks":
+        sampler = shuffled_in_blocks(source, options.seed)
     elif options.shuffle:
         sampler = RandomSampler(len(source), options.seed)
     else:

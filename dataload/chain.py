@@ -58,6 +58,17 @@ class BatchTransform(Protocol):
         ...
 
 
+class PrefetchTransform(Protocol):
+    """A transform on files that can be read before it runs: side by side, while earlier samples are transformed."""
+
+    def prefetch(self, value: Any) -> Any:
+        """Return what to call the transform with in place of `value`: the file, read; or `value` itself.
+
+        Called on any thread, and only where samples are read ahead. The result of the transform must not depend on it.
+        """
+        ...
+
+
 class RandomTransform(ABC):
     """Base of the transforms that draw random numbers: called as `transform(value, rng)`.
 

@@ -5,7 +5,9 @@
     │   └── ChainError                      transforms that do not fit together
     ├── SourceError                         samples that cannot be found or read
     │   ├── SourceNotFound (FileNotFoundError)
-    │   └── DecodeError (ValueError)        a file that is damaged or not what its name says
+    │   ├── DecodeError (ValueError)        a file that is damaged or not what its name says
+    │   └── StorageError (OSError)          a disk, bucket or host that does not give what it is asked for
+    │       └── ReplacedError               an object that is another one than was listed
     ├── FieldError (LookupError)            a field that the sample does not have
     ├── TransformError (ValueError)         a value that a transform cannot work on
     ├── CollateError (ValueError)           samples that do not make a batch
@@ -47,6 +49,14 @@ class SourceNotFound(SourceError, FileNotFoundError):
 
 class DecodeError(SourceError, ValueError):
     """A file that is damaged, empty or not what its name says."""
+
+
+class StorageError(SourceError, OSError):
+    """A disk, bucket or host that does not give what it is asked for; the message names the object."""
+
+
+class ReplacedError(StorageError):
+    """An object that is another one than was listed or indexed."""
 
 
 class FieldError(DataloadError, LookupError):

@@ -22,7 +22,7 @@ from dataload.salvage import OnError
 from dataload.samplers import BatchSampler, Sampler
 from dataload.samples import Field
 from dataload.sharding import ShardArgument, read_shard
-from dataload.sources.base import check_source, fingerprint
+from dataload.sources.base import check_source, fingerprint, suits_concurrency
 from dataload.stages import Transforms, chain_of, make_chains, make_stages, varying_fields
 from dataload.state import MAX_NUMBER, Identity, Position, State, check_state, make_state
 from dataload.stats import LoaderStats, Tally
@@ -42,7 +42,11 @@ class Loader:
         transforms: a callable on the sample, a dict of field to callable or list of callables, or a list of these; at
             its end there may be `RandomBatchTransform`s, which work on the batch.
         batch_size: samples in a batch.
-        shuffle: whether the order is random, another one in each epoch.
+        shuffle: whether the order is random, another one in each epoch. "blocks" is for sources where a sample here and
+            one there is slow to read, and which know their runs (row groups, shards): blocks from anywhere in the
+            source are read 8 at a time, and the samples of these 8 are shuffled. A block is a row group, a piece of up
+            to 1024 samples of a longer run that can be read in part, or several short runs. Each process keeps 12
+            blocks of a table in memory. `BlockShuffleSampler` takes other numbers.
         sampler: the order: a `Sampler`, or any iterable of indices (read once per epoch). Excludes shuffle.
         batch_sampler: a `BatchSampler` such as `BucketBatchSampler`, or an iterable of lists of indices, one per batch
             (read once per epoch). Excludes batch_size, shuffle, sampler and drop_last.
@@ -58,8 +62,9 @@ class Loader:
         prefetch_factor: batches made ahead per worker.
         timeout: seconds to wait for a batch of a worker; 0 waits for ever. The error says where the worker is.
         read_concurrency: how many samples of coming batches each worker reads at the same time, on threads; 0 reads
-            when a batch is made. For sources whose reads wait: network file systems, object stores. Only
-            `source[index]` is read ahead, so let it return the bytes: `FileSource(..., audio=Path.read_bytes)`.
+            when a batch is made; None asks the source: 16 for one behind a network, else 0. For sources whose reads
+            wait. What is read ahead is `source[index]`, and the files of which it gives URLs to `DecodeAudio`; on a
+            network file system let it return the bytes: `FileSource(..., audio=Path.read_bytes)`.
         shard: (rank, world) where `world` processes train together: each step takes batch_size samples per rank off the
             one order of the epoch, and this loader gets part `rank` of them. All ranks have the same number of batches;
             the rest of an epoch, its last step, is shared out evenly (or left out, with drop_last); only where that is
@@ -89,7 +94,7 @@ class Loader:
         *,
         transforms: Transforms = None,
         batch_size: int = 1,
-        shuffle: bool = False,
+        shuffle: bool | Literal["blocks"] = False,
         sampler: Sampler | Iterable[int] | None = None,
         batch_sampler: BatchSampler | Iterable[Iterable[int]] | None = None,
         num_workers: int | Literal["auto"] = 0,
@@ -99,7 +104,7 @@ class Loader:
         seed: int = 0,
         prefetch_factor: int = 2,
         timeout: float = 0,
-        read_concurrency: int = 0,
+        read_concurrency: int | None = None,
         shard: ShardArgument = None,
         on_error: OnError = "raise",
         max_errors: int | None = None,
@@ -131,7 +136,8 @@ class Loader:
         stages = make_stages(transforms)
         specs = {field: chain.spec for field, chain in make_chains(stages).items()}
         collate = default_collate(varying_fields(specs)) if collate_fn is None else as_collate(collate_fn)
-        self.pipeline = Pipeline(source, stages, collate, seed, read_concurrency, specs)
+        concurrency = suits_concurrency(source) if read_concurrency is None else read_concurrency
+        self.pipeline = Pipeline(source, stages, collate, seed, concurrency, specs)
         self.crew = Crew(self.pipeline, self.options)
 
         # Where the next iterator begins; None: with the epoch after that of the last one.

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
+import numpy as np
+
 from dataload.errors import ConfigError
 from dataload.kinds import is_integer
 from dataload.salvage import OnError
@@ -34,7 +36,7 @@ class Options:
 
     transforms: Transforms = None
     batch_size: int = 1
-    shuffle: bool = False
+    shuffle: bool | Literal["blocks"] = False
     sampler: Sampler | Iterable[int] | None = None
     batch_sampler: BatchSampler | Iterable[Iterable[int]] | None = None
     num_workers: int | Literal["auto"] = 0
@@ -44,7 +46,7 @@ class Options:
     seed: int = 0
     prefetch_factor: int = 2
     timeout: float = 0
-    read_concurrency: int = 0
+    read_concurrency: int | None = None
     shard: ShardArgument = None
     on_error: OnError = "raise"
     max_errors: int | None = None
@@ -53,10 +55,15 @@ class Options:
     def __post_init__(self) -> None:
         for name, minimum in _MINIMA.items():
             value = getattr(self, name)
-            if (name, value) in (("num_workers", "auto"), ("max_errors", None)):
+            if (name, value) in (("num_workers", "auto"), ("max_errors", None), ("read_concurrency", None)):
                 continue
             if not is_integer(value) or value < minimum:
                 raise ConfigError(f"{name}={value!r} must be a whole number from {minimum} up")
+        if not isinstance(self.shuffle, bool | np.bool_) and self.shuffle != "blocks":
+            raise ConfigError(
+                f"shuffle={self.shuffle!r} must be True, False, or 'blocks', which reads the runs of a table or of "
+                "shards whole"
+            )
         find_kind(self.worker)
         if self.on_error not in get_args(OnError):
             raise ConfigError(f"on_error={self.on_error!r} must be one of {', '.join(map(repr, get_args(OnError)))}")
@@ -81,4 +88,6 @@ class Options:
                     "batch_sampler decides the batches alone: leave out batch_size, shuffle, sampler and drop_last"
                 )
         elif self.sampler is not None and self.shuffle:
-            raise ConfigError("shuffle=True and sampler= exclude each other: the sampler decides the order")
+            raise ConfigError(
+                f"shuffle={self.shuffle!r} and sampler= exclude each other: the sampler decides the order"
+            )

@@ -11,6 +11,7 @@ import hashlib
 import inspect
 import itertools
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, ClassVar
@@ -25,6 +26,7 @@ from dataload.samplers.base import IndexArray
 from dataload.samples import Field, get_field, replace_field
 from dataload.sources.base import describe, fetch, fetch_stacked
 from dataload.stages import Stage
+from dataload.storage.pool import side_by_side
 
 Read = Callable[[], list[Any]]
 
@@ -131,6 +133,32 @@ class Pipeline:
         """The stages on the whole batch, each with whether it is told where to write."""
         stages = (stage for stage in self.stages if isinstance(stage.transform, RandomBatchTransform))
         return [(stage, _takes_alloc(stage.transform)) for stage in stages]
+
+    def prefetch(self, samples: list[Any]) -> list[Any]:
+        """Return samples of the source with the files in them read, for those transforms that can do with that."""
+        for name, read in self._prefetches:
+            # A sample without the field says so when the transforms run.
+            with suppress(LookupError):
+                if name is None:
+                    samples = side_by_side(read, samples)
+                else:
+                    values = side_by_side(read, [get_field(sample, name) for sample in samples])
+                    samples = [
+                        replace_field(sample, name, value) for sample, value in zip(samples, values, strict=True)
+                    ]
+        return samples
+
+    @cached_property
+    def _prefetches(self) -> list[tuple[Field | None, Callable[[Any], Any]]]:
+        """How the files in each field are read, where its first transform says so."""
+        found: dict[Field | None, Callable[[Any], Any] | None] = {}
+        for name, stages in self._runs:
+            if name is None and found:
+                break  # It may read what stands in any field.
+            found.setdefault(name, getattr(stages[0].transform, "prefetch", None))
+            if name is None:
+                break  # It may put anything into any field.
+        return [(name, read) for name, read in found.items() if read is not None]
 
     def _apply_to_batch(self, batch: Any, epoch: int, indices: IndexArray, alloc: Allocator) -> Any:
         if not self._batch_stages:

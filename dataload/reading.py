@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from dataload.counts import NOTHING, Counts, count, take_counts
 from dataload.errors import WorkerError
 from dataload.samplers.base import IndexArray
 from dataload.samples import leaves
@@ -33,18 +34,20 @@ class _Reads:
         self.indices = indices
         self.values: list[Any] = [None] * jobs
         self.errors: dict[int, BaseException] = {}
+        self.counts = NOTHING
         self._left = jobs
         self._lock = threading.Lock()
         self.done = threading.Event()
         if jobs == 0:
             self.done.set()
 
-    def finish(self, place: int, value: Any, error: BaseException | None) -> None:
+    def finish(self, place: int, value: Any, error: BaseException | None, counts: Counts) -> None:
         """Note one read; the last one wakes the thread that takes the batch."""
         self.values[place] = value
         if error is not None:
             self.errors[place] = error
         with self._lock:
+            self.counts = self.counts.plus(counts)
             self._left -= 1
             if self._left == 0:
                 self.done.set()
@@ -59,11 +62,19 @@ class ReadAhead:
         source: is read.
         concurrency: how many threads.
         may_begin: whether batches may be read before they are taken.
+        prefetch: reads the files in some samples.
     """
 
-    def __init__(self, source: Any, concurrency: int, may_begin: Callable[[], bool] = lambda: True) -> None:
+    def __init__(
+        self,
+        source: Any,
+        concurrency: int,
+        may_begin: Callable[[], bool] = lambda: True,
+        prefetch: Callable[[list[Any]], list[Any]] = lambda samples: samples,
+    ) -> None:
         self._source = source
         self._may_begin = may_begin
+        self._prefetch = prefetch
         self._whole = isinstance(source, ManySource)
         self._jobs: queue.SimpleQueue[tuple[_Reads, int, list[int]] | None] = queue.SimpleQueue()
         self._started: dict[int, _Reads] = {}
@@ -99,6 +110,7 @@ class ReadAhead:
                 self._begin(number)
             reads = self._started[number]
         reads.done.wait()
+        count(reads.counts)
         samples: list[Any] = reads.values[0] if self._whole and not reads.errors else reads.values
         with self._lock:
             if self._closed:
@@ -142,10 +154,10 @@ class ReadAhead:
         while (job := self._jobs.get()) is not None:
             reads, place, indices = job
             try:
-                values = fetch(self._source, indices)
-                reads.finish(place, values if self._whole else values[0], None)
+                values = self._prefetch(fetch(self._source, indices))
+                reads.finish(place, values if self._whole else values[0], None, take_counts())
             except BaseException as error:  # SystemExit and its like too: nobody else would wake the taker.
-                reads.finish(place, None, error)
+                reads.finish(place, None, error, take_counts())
             # While this thread waits for its next job it must not keep the last batch in memory.
             del job, reads
 

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 
+from dataload.counts import NOTHING, Counts
 from dataload.errors import BadSamples
 from dataload.salvage import BadSample
 from dataload.tuning import Interval
@@ -39,6 +40,8 @@ class LoaderStats:
         num_errors: samples that could not be made, and were skipped or replaced (see on_error).
         errors: the first 10 000 of these.
         truncated: audio files that were cut off, of which the rest was kept (`DecodeAudio(..., truncated="keep")`).
+        bytes_read: from stores behind a network (buckets, the web), for these batches.
+        retries: of reads that such a store did not answer as it should.
     """
 
     worker: str
@@ -57,6 +60,8 @@ class LoaderStats:
     num_errors: int = 0
     errors: tuple[BadSample, ...] = ()
     truncated: int = 0
+    bytes_read: int = 0
+    retries: int = 0
 
 
 @dataclass
@@ -73,7 +78,7 @@ class Tally:
     first_batch_seconds: float = 0.0
     num_errors: int = 0
     errors: list[BadSample] = field(default_factory=list)
-    truncated: int = 0
+    counts: Counts = NOTHING
 
     def delivered(self, samples: int, waited: float) -> None:
         """Count one batch."""
@@ -107,7 +112,11 @@ class Tally:
             tuning: what num_workers="auto" has seen.
             ready: batches that wait in the workers' hands.
         """
-        counted = {figure.name: getattr(self, figure.name) for figure in fields(self) if figure.name != "waiting"}
+        counted = {
+            figure.name: getattr(self, figure.name)
+            for figure in fields(self)
+            if figure.name not in ("waiting", "counts")
+        }
         return LoaderStats(
             workers.kind,
             workers.count,
@@ -115,5 +124,5 @@ class Tally:
             choice=workers.choice,
             tuning=tuple(tuning),
             died=workers.died,
-            **{**counted, "errors": tuple(self.errors)},
+            **{**counted, **self.counts._asdict(), "errors": tuple(self.errors)},
         )

@@ -9,7 +9,8 @@ import pytest
 from imports import LATE, ROOT, RUNTIME, TOP, TYPING, circles, modules, ours
 
 FRAMEWORKS = {"torch", "tensorflow", "keras", "jax", "ray", "accelerate", "lightning", "transformers"}
-HEAVY = {"scipy", "soundfile", "soxr", "pyarrow", "cloudpickle", "threadpoolctl", "rich", "matplotlib"}
+HEAVY = {"scipy", "soundfile", "soxr", "pyarrow", "cloudpickle", "threadpoolctl", "rich", "matplotlib", "obstore"}
+HEAVY |= {"fsspec", "google_crc32c"}
 EXTRAS = {"rich", "matplotlib"}
 
 # Imports of a name that is only known when the program runs, and why they are right.
@@ -21,7 +22,7 @@ OPEN_IMPORTS = {
     "benchmarks.__main__": "the names stand in a table beside it, and are seen there",
 }
 # What dataload.audio may stand on.
-BELOW_AUDIO = {f"dataload.{name}" for name in ("audio", "errors", "extras", "fast", "memory")}
+BELOW_AUDIO = {f"dataload.{name}" for name in ("audio", "counts", "errors", "extras", "fast", "memory", "storage")}
 
 WHEEL = {name: module for name, module in modules().items() if name.split(".")[0] == "dataload"}
 

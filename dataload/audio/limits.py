@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import threading
 from typing import NamedTuple
 
+from dataload.counts import Counts, count
 from dataload.errors import DecodeError
 
 # A day of stereo at 48 kHz: no honest file of a data set decodes to more, one that is made to fill memory does.
 MAX_FRAMES = 1 << 32
 MAX_BYTES = 32 << 30
-
-_counted = threading.local()
 
 
 class Limits(NamedTuple):
@@ -57,7 +55,7 @@ class Limits(NamedTuple):
             return
         if self.keep:
             if there:
-                count_truncated()
+                count(Counts(truncated=1))
             return
         raise DecodeError(
             f"{name}: is cut off: its header claims {wanted} frames but the file holds {there}, "
@@ -67,16 +65,3 @@ class Limits(NamedTuple):
 
 
 UNLIMITED = Limits(max_frames=1 << 62, max_bytes=1 << 66)
-
-
-def count_truncated() -> None:
-    """Count one file of which only a part was there, on this thread."""
-    _counted.number = getattr(_counted, "number", 0) + 1
-
-
-def take_truncated() -> int:
-    """Return how many such files this thread has read since the last call."""
-    number: int = getattr(_counted, "number", 0)
-    if number:
-        _counted.number = 0
-    return number

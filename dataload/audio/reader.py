@@ -20,6 +20,7 @@ from dataload.audio.limits import Limits
 from dataload.audio.wav import LEAD, ReadAt, WavHeader, by_container, read_header, settle, to_float32
 from dataload.errors import DecodeError, SourceNotFound, TransformError
 from dataload.memory import Float32
+from dataload.storage.fetched import Fetched
 
 AudioFile = str | os.PathLike[str] | bytes | BinaryIO
 # Called as choose(frames, sample_rate) -> (first frame, number of frames); both may reach beyond the file.
@@ -42,7 +43,7 @@ def read_audio(file: Any, limits: Limits = _LIMITS) -> tuple[Float32, int, str]:
     """Decode a whole file.
 
     Args:
-        file: a path, the bytes of a file, or a binary file object, which is read to its end.
+        file: a path or URL, the bytes of a file, or a binary file object, which is read to its end.
         limits: what it may come to.
 
     Returns:
@@ -51,10 +52,11 @@ def read_audio(file: Any, limits: Limits = _LIMITS) -> tuple[Float32, int, str]:
 
     Raises:
         SourceNotFound: no such file.
+        StorageError: a store that does not give it, or has another one now.
         DecodeError: a file that is empty, damaged, cut off, no audio, no regular file, or above a limit.
         TransformError: something else than a path, bytes or a binary file.
     """
-    (samples, rate), name = _with_bytes(file, partial(_decode, limits=limits))
+    (samples, rate), name = _with_bytes(file, partial(_decode, limits=limits), whole=True)
     return samples, rate, name
 
 
@@ -89,19 +91,32 @@ def read_length(path: str, limits: Limits = _LIMITS) -> tuple[int, int]:
     Raises:
         The errors of `read_audio`.
     """
-    found: tuple[int, int] = _with_path(path, partial(_length, limits=limits))
+    found: tuple[int, int] = _with_bytes(path, partial(_length, limits=limits))[0]
     return found
 
 
-def _with_bytes(file: Any, decode: _Decode) -> tuple[Any, str]:
+def _with_bytes(file: Any, decode: _Decode, whole: bool = False) -> tuple[Any, str]:
     if isinstance(file, str | os.PathLike):
         name = os.fspath(file)
+        if "://" in name:
+            return _with_url(file, decode, whole), name
         return _with_path(name, decode), name
     name, data = _bytes_of(file)
     return decode(name, None, lambda offset, n: data[offset : offset + n], len(data)), name
 
 
+def _with_url(file: Any, decode: _Decode, whole: bool) -> Any:
+    # Only with the first URL: what comes with it is not needed for files of this machine.
+    from dataload.audio import objects
+
+    url = objects.as_url(file)
+    read_at, size = objects.read_whole(url) if whole else objects.open_parts(url)
+    return decode(url, None, read_at, size)
+
+
 def _bytes_of(file: Any) -> tuple[str, bytes]:
+    if isinstance(file, Fetched):
+        return file.name, file.data
     if isinstance(file, bytes | bytearray | memoryview):
         data = bytes(file)
         return f"<bytes, {len(data)} bytes>", data

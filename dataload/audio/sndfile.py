@@ -17,7 +17,8 @@ import soundfile
 
 from dataload.audio import blocks, formats, ogg
 from dataload.audio.blocks import Choose, Input, bounds
-from dataload.audio.limits import UNLIMITED, Limits, count_truncated
+from dataload.audio.limits import UNLIMITED, Limits
+from dataload.counts import Counts, count
 from dataload.errors import DecodeError
 from dataload.memory import Float32, reused_empty
 
@@ -158,7 +159,7 @@ def _check_length(source: Input, sound: Any, reached: int, wanted: int, keep: bo
     if reached >= wanted or sound.format in _INEXACT:
         return
     if keep:
-        count_truncated()
+        count(Counts(truncated=1))
         return
     frames = _frames(source, sound)
     raise DecodeError(

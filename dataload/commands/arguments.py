@@ -6,19 +6,23 @@ Apart from the commands so that `dataload --help` needs none of them. Values tha
 
 from __future__ import annotations
 
+import re
 from argparse import ArgumentParser, ArgumentTypeError, RawDescriptionHelpFormatter
 from collections.abc import Callable
 
 from dataload import __version__
 from dataload.workers import CANDIDATES, KINDS
 
-DESCRIPTION = "Data loading for machine learning: see it work, and measure it on your own data."
+DESCRIPTION = "Data loading for machine learning: see it work, measure it on your own data, and pack that into shards."
 EXAMPLES = """\
 examples:
   dataload demo                        make a data set, measure it, train on it; about a minute
   dataload bench recordings/           the fastest setting for a folder of audio files
   dataload bench train:loader          the same for the Loader named loader in train.py
   dataload bench train:make_loader --workers 0,2,4 --worker process --json bench.json
+  dataload info recordings/            what is there: samples, fields, sizes, lengths
+  dataload pack train:loader shards/   the samples of a Loader's source as tar files
+  dataload index s3://bucket/shards/   where every sample is, so that no reader looks through the shards
 """
 EXITS = "exit codes: 0 done, 1 failed, 2 wrong usage, 130 stopped with Ctrl-C"
 
@@ -39,6 +43,9 @@ def make_parser() -> ArgumentParser:
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
     _add_demo(commands.add_parser("demo", help="make a small data set, measure loading, train classifiers"))
     _add_bench(commands.add_parser("bench", help="find the fastest number and kind of workers for your own data"))
+    _add_pack(commands.add_parser("pack", help="write the samples of a source into shards"))
+    _add_info(commands.add_parser("info", help="say what a folder, a table or shards hold"))
+    _add_index(commands.add_parser("index", help="write the index of shards beside them"))
     return parser
 
 
@@ -96,6 +103,83 @@ def _add_bench(bench: ArgumentParser) -> None:
     _add_common(bench)
 
 
+SOURCE = (
+    "a folder of audio files, a table, tar files or TFRecords, each by path, pattern or URL; or a source, a Loader, or "
+    "a function returning one, in a module or a file: module:attribute, file.py:attribute"
+)
+
+
+def _add_pack(pack: ArgumentParser) -> None:
+    pack.description = (
+        "Write the samples of a source, untransformed, into shards of a size, and print the line of Python that reads "
+        "them. The same command goes on where a run was stopped, and the shards are those of a run that was not."
+    )
+    pack.add_argument("source", metavar="SOURCE", help=SOURCE)
+    pack.add_argument("out", metavar="OUT", help="folder for the shards: a path, or a URL of a bucket")
+    pack.add_argument("--format", choices=("tar", "tfrecord", "parquet"), default="tar", help="(default: tar)")
+    pack.add_argument(
+        "--size",
+        type=byte_size,
+        default=byte_size("500MB"),
+        metavar="SIZE",
+        help="bytes that a shard holds at most, such as 500MB or 1GiB; a larger sample has a shard of its own "
+        "(default: 500MB)",
+    )
+    pack.add_argument("--name", default="shard", help="what the names of the shards begin with (default: shard)")
+    pack.add_argument(
+        "--file",
+        action="append",
+        default=[],
+        metavar="FIELD",
+        help="a field that holds the path or URL of a file, which is packed in its place; known without this where a "
+        "FileSource gives its own path, and for a pathlib.Path",
+    )
+    pack.add_argument(
+        "--suffix",
+        type=field_suffix,
+        action="append",
+        default=[],
+        metavar="FIELD=SUFFIX",
+        help="tar only: the suffix of a field, such as audio=flac; otherwise that of the file, the field's name for "
+        "bytes, and txt, cls, json or npy",
+    )
+    _add_verbose(pack)
+
+
+def _add_info(info: ArgumentParser) -> None:
+    info.description = (
+        "Say how many samples there are, which fields they have, of which kind and how large, and how long the sound "
+        "in them is."
+    )
+    info.add_argument("source", metavar="SOURCE", help=SOURCE)
+    info.add_argument(
+        "--samples",
+        type=at_least(1),
+        default=100,
+        metavar="N",
+        help="how many samples, spread evenly, the figures are of (default: 100)",
+    )
+    info.add_argument("--json", action="store_true", help="print JSON in place of tables")
+    info.add_argument(
+        "--plot",
+        metavar="FILE",
+        help="draw the first samples to FILE, PNG, SVG or PDF by its name: spectrograms of sound, and images",
+    )
+    _add_verbose(info)
+
+
+def _add_index(index: ArgumentParser) -> None:
+    index.description = (
+        "Write the index of shards, dataload-index.arrow, beside them. It says where every field of every sample is; "
+        "without it, who first opens the shards reads through them once."
+    )
+    index.add_argument(
+        "shards", metavar="URL", nargs="+", help="tar files or TFRecords: paths, URLs, folders, patterns; all of a kind"
+    )
+    index.add_argument("--out", metavar="FILE", help="path or URL of the index (default: beside the shards)")
+    _add_verbose(index)
+
+
 def _add_common(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--rounds", type=at_least(1), default=3, metavar="N", help="measurements of each setting (default: 3)"
@@ -103,6 +187,10 @@ def _add_common(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--seconds", type=duration, default=1.0, metavar="S", help="length of a measurement (default: 1)"
     )
+    _add_verbose(parser)
+
+
+def _add_verbose(parser: ArgumentParser) -> None:
     parser.add_argument("-v", "--verbose", action="store_true", help="show the traceback of an error")
 
 
@@ -126,6 +214,30 @@ def duration(text: str) -> float:
     if not 0 < seconds < float("inf"):
         raise ArgumentTypeError(f"{text!r} is not a number of seconds above 0")
     return seconds
+
+
+def byte_size(text: str) -> int:
+    """Read a number of bytes: 1000000, 500MB, 1GiB.
+
+    >>> byte_size("500MB"), byte_size("1.5 GiB")
+    (500000000, 1610612736)
+    """
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(?:([kmgt]?)(i?)b)?", text.strip(), re.IGNORECASE)
+    size = 0
+    if found is not None:
+        number, prefix, binary = found.groups(default="")
+        size = int(float(number) * (1024 if binary else 1000) ** " kmgt".index(prefix.lower() or " "))
+    if size < 1:
+        raise ArgumentTypeError(f"{text!r} is not a number of bytes above 0, such as 500MB or 1GiB")
+    return size
+
+
+def field_suffix(text: str) -> tuple[str, str]:
+    """Read a field and a suffix: `audio=flac`, with or without a dot."""
+    field, equals, suffix = text.partition("=")
+    if not (field and equals and suffix.strip(".")):
+        raise ArgumentTypeError(f"{text!r} is not a field and a suffix, such as audio=flac")
+    return field, suffix.removeprefix(".")
 
 
 def worker_counts(text: str) -> tuple[int, ...]:

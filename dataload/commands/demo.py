@@ -6,17 +6,20 @@ from __future__ import annotations
 
 from argparse import Namespace
 from pathlib import Path
+from typing import Any
 
-from dataload import FileSource, Loader
+from dataload import FileSource, Loader, TarSource
 from dataload.commands.bench import compare, write_figures
 from dataload.commands.plots import plot_batch, plot_throughput
 from dataload.commands.sweep import Row, Setting, make_settings, worker_counts
 from dataload.commands.task import Task, frame_statistics
 from dataload.commands.tones import NAMES, SAMPLE_RATE, SYMBOLS, label_of, make_tones
-from dataload.commands.training import Trained, train_all
+from dataload.commands.training import FRAMEWORKS, Trained, train_all
 from dataload.extras import installed, pip_line
 from dataload.machine import usable_cores
 from dataload.measuring import Table
+from dataload.measuring.server import running_server
+from dataload.shards.pack import Packing
 from dataload.terminal import Terminal, open_terminal
 from dataload.transforms import DecodeAudio, LogMel
 from dataload.workers import CANDIDATES
@@ -24,6 +27,7 @@ from dataload.workers import CANDIDATES
 BATCH_SIZE = 32
 N_MELS = 40
 SUBJECT = "keypad tones"
+SHARD_BYTES = 1_000_000
 
 
 def run(arguments: Namespace) -> None:
@@ -46,13 +50,20 @@ def run(arguments: Namespace) -> None:
     results = train(folders.train, folders.held_out, advice.setting, arguments.seed, terminal)
     cells = [(result.name, f"{result.accuracy:.3f}", f"{result.seconds:.1f} s") for result in results]
     Table(("model", "held-out accuracy", "time"), cells).print(terminal)
-    summarize(out, folders.root, terminal)
+    shards = folders.root.with_name(f"{folders.root.name}-tar")
+    train_from_the_web(shards, folders.train, folders.held_out, advice.setting, arguments.seed, terminal)
+    summarize(out, folders.root, shards, terminal)
 
 
 def tone_loader(folder: Path, seed: int, *, shuffle: bool) -> Loader:
     """Return a loader of one folder of tones: batches of log-mel spectrograms, their lengths and labels."""
+    return features_of(FileSource(folder, "*_*.*", audio=str, label=label_of), seed, shuffle=shuffle)
+
+
+def features_of(source: Any, seed: int, *, shuffle: bool) -> Loader:
+    """Return the same loader of tones that lie elsewhere."""
     return Loader(
-        FileSource(folder, "*_*.*", audio=str, label=label_of),
+        source,
         transforms={"audio": [DecodeAudio(SAMPLE_RATE), LogMel(SAMPLE_RATE, n_mels=N_MELS)]},
         batch_size=BATCH_SIZE,
         shuffle=shuffle,
@@ -84,13 +95,39 @@ def train(train_folder: Path, held_out_folder: Path, setting: Setting, seed: int
         return train_all(task, terminal)
 
 
-def summarize(out: Path, data: Path, terminal: Terminal) -> None:
+def train_from_the_web(
+    shards: Path, train_folder: Path, held_out_folder: Path, setting: Setting, seed: int, terminal: Terminal
+) -> None:
+    """Pack the tones into tar files, and train the first classifier from these over a web server of this machine."""
+    if not installed("obstore"):
+        terminal.line(f"\nTraining from tar files: skipped, obstore is not installed; {pip_line('remote')} brings it")
+        return
+    terminal.line("\nThe same from tar files on a web server")
+    loader = tone_loader(train_folder, seed, shuffle=True)
+    packing = Packing(loader.source, str(shards), size=SHARD_BYTES, name="tones")
+    with terminal.progress(f"packing {packing.remaining} samples", max(packing.remaining, 1)) as advance:
+        count = len(packing.run(advance).shards)
+    with running_server(shards) as server:
+        names = f"{server.url}/tones-{{000000..{count - 1:06}}}.tar"
+        terminal.line(f'TarSource("{names}", audio="wav|flac", label=("cls", int))')
+        source = TarSource(names, audio="wav|flac", label=("cls", int))
+        with (
+            features_of(source, seed, shuffle=True).with_options(**setting.options()) as train_loader,
+            tone_loader(held_out_folder, seed, shuffle=False) as held_out_loader,
+        ):
+            task = Task(train_loader, held_out_loader, len(NAMES), *frame_statistics(train_loader), seed)
+            [result] = train_all(task, terminal, FRAMEWORKS[:1])
+    terminal.line(f"held-out accuracy {result.accuracy:.3f} in {result.seconds:.1f} s, from {count} tar files")
+
+
+def summarize(out: Path, data: Path, shards: Path, terminal: Terminal) -> None:
     """Say where the files are and what to do next."""
     made = [
         (data, "data set"),
         (out / "bench.json", "figures"),
         (out / "throughput.png", "samples per second"),
         (out / "batch.png", "one batch of spectrograms"),
+        (shards, "its training part as tar files"),
     ]
     terminal.line("\nWritten:")
     width = max(len(str(path)) for path, _ in made)

@@ -7,6 +7,7 @@ from dataload.lazy import lazily
 # Once for type checkers, once for `lazily`; a test compares the two.
 if TYPE_CHECKING:
     from dataload.samplers.base import BatchSampler, IndexArray, Sampler
+    from dataload.samplers.block_shuffle import BlockShuffleSampler
     from dataload.samplers.blocks import BlockSampler
     from dataload.samplers.buckets import BucketBatchSampler
     from dataload.samplers.mixture import MixtureSampler
@@ -19,6 +20,7 @@ else:
         __name__,
         {
             "dataload.samplers.base": ["BatchSampler", "IndexArray", "Sampler"],
+            "dataload.samplers.block_shuffle": ["BlockShuffleSampler"],
             "dataload.samplers.blocks": ["BlockSampler"],
             "dataload.samplers.buckets": ["BucketBatchSampler"],
             "dataload.samplers.mixture": ["MixtureSampler"],
@@ -32,6 +34,7 @@ else:
 __all__ = [
     "BatchSampler",
     "BlockSampler",
+    "BlockShuffleSampler",
     "BucketBatchSampler",
     "IndexArray",
     "MixtureSampler",

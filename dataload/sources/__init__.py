@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from dataload.sources.files import FileSource
     from dataload.sources.segments import SegmentSource
     from dataload.sources.table import TableSource
+    from dataload.sources.tar import TarSource
+    from dataload.sources.tfrecord import TFRecordSource
 else:
     __getattr__, __dir__ = lazily(
         __name__,
@@ -24,7 +26,19 @@ else:
             "dataload.sources.files": ["FileSource"],
             "dataload.sources.segments": ["SegmentSource"],
             "dataload.sources.table": ["TableSource"],
+            "dataload.sources.tar": ["TarSource"],
+            "dataload.sources.tfrecord": ["TFRecordSource"],
         },
     )
 
-__all__ = ["ArraySource", "ConcatSource", "FileSource", "Segment", "SegmentSource", "Source", "TableSource"]
+__all__ = [
+    "ArraySource",
+    "ConcatSource",
+    "FileSource",
+    "Segment",
+    "SegmentSource",
+    "Source",
+    "TFRecordSource",
+    "TableSource",
+    "TarSource",
+]

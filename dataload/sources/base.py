@@ -1,13 +1,16 @@
 """What a source is, and the questions the rest of the library asks of one.
 
 Anything with `__len__` and `__getitem__` is a source. Beyond that it may have optional abilities, each a protocol here:
-`ManySource`, `StackedSource`, `DescribedSource`, `FingerprintedSource`.
+`ManySource`, `StackedSource`, `DescribedSource`, `FingerprintedSource`, `RunSource`,
+`WholeRunSource`, `RemoteSource`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
 
 from dataload.errors import ConfigError, SourceError, annotate
 from dataload.memory import Allocator
@@ -59,6 +62,40 @@ class FingerprintedSource(Protocol):
 
     def fingerprint(self) -> str:
         """Return text that is equal for equal data sets, on any machine."""
+        ...
+
+
+@runtime_checkable
+class RemoteSource(Protocol):
+    """A source whose reads wait for a network.
+
+    Attributes:
+        read_concurrency: how many samples each worker should read at the same time; 0 where reads do not wait.
+    """
+
+    read_concurrency: int
+
+
+def suits_concurrency(source: Any) -> int:
+    """Return how many samples each worker should read at the same time, 0 where the source does not say."""
+    return int(getattr(source, "read_concurrency", 0))
+
+
+@runtime_checkable
+class RunSource(Protocol):
+    """A source that knows which of its samples lie together, for `Loader(shuffle="blocks")`."""
+
+    def runs(self) -> IndexArray:
+        """Return how many consecutive samples each run has: (runs,) int64, in order; their sum is len(self)."""
+        ...
+
+
+@runtime_checkable
+class WholeRunSource(RunSource, Protocol):
+    """A source that reads a run whole whatever is wanted of it, and keeps those used last: its runs are never cut."""
+
+    def keep_runs(self, count: int) -> None:
+        """Keep as many runs as this from now on, or more: samples of so many are wanted in turn."""
         ...
 
 
@@ -128,6 +165,30 @@ def _fetch_one(source: Any, index: int) -> Any:
     except Exception as error:
         annotate(error, f"while reading {describe(source, index)}")
         raise
+
+
+def runs_of(source: Any) -> IndexArray:
+    """Return the runs of a source: (runs,) int64.
+
+    Raises:
+        ConfigError: it does not know them, or they are not those of its samples.
+    """
+    length = len(source)
+    if not isinstance(source, RunSource):
+        raise ConfigError(
+            f"{describe(source)} does not know which of its samples lie together, as shuffle='blocks' needs it: "
+            "tables, shards and a SegmentSource do, a ConcatSource of these, and any source with runs(). "
+            "Take shuffle=True"
+        )
+    runs = np.asarray(source.runs())
+    if not runs.size:  # an empty list is one of floats to numpy
+        runs = np.empty(0, np.int64)
+    if runs.ndim != 1 or runs.dtype.kind not in "iu" or np.any(runs < 0) or int(runs.sum()) != length:
+        raise ConfigError(
+            f"{describe(source)} must give its runs as whole numbers from 0 up whose sum is its {length} samples, "
+            f"not as {runs!r:.80}"
+        )
+    return runs.astype(np.int64)
 
 
 def describe(source: Any, index: int | None = None) -> str:

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from dataload.errors import ConfigError
-from dataload.sources.base import check_source, describe, fetch, fingerprint
+from dataload.samplers.base import IndexArray
+from dataload.sources.base import check_source, describe, fetch, fingerprint, runs_of, suits_concurrency
 
 
 class ConcatSource:
@@ -34,6 +35,11 @@ class ConcatSource:
             check_source(source)
         self.sources = sources
         self._ends = np.cumsum([len(source) for source in sources], dtype=np.int64)
+
+    @property
+    def read_concurrency(self) -> int:
+        """How many samples each worker should read at the same time, by that source whose reads wait longest."""
+        return max(map(suits_concurrency, self.sources))
 
     @property
     def lengths(self) -> tuple[int, ...]:
@@ -67,6 +73,14 @@ class ConcatSource:
         """Return what the source calls the sample, for messages."""
         number, inner = self._place(index)
         return f"{describe(self.sources[number], inner)}, source {number}"
+
+    def runs(self) -> IndexArray:
+        """Return the runs of all sources, one after the other: (runs,) int64.
+
+        Raises:
+            ConfigError: a source does not know its runs.
+        """
+        return np.concatenate([runs_of(source) for source in self.sources])
 
     def fingerprint(self) -> str:
         """Return the fingerprints of all sources."""

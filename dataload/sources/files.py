@@ -1,17 +1,21 @@
-"""Files of a folder as a source: one sample per file."""
+"""Files of a folder, here or in a store, as a source: one sample per file."""
 
 from __future__ import annotations
 
 import hashlib
 import os
 from collections.abc import Callable, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
-import numpy as np
-
 from dataload.errors import ConfigError, SourceNotFound, annotate
-from dataload.sources.walk import as_patterns, matching_files
+from dataload.sources.listing import Listing, list_given, list_local, list_store
+from dataload.storage.paths import RemotePath
+from dataload.storage.places import Options, place
+
+_ANY = "**/*"
+# Where reads wait for a network, so many at once hide that from a worker.
+_CONCURRENCY = 16
 
 
 class FileSource:
@@ -20,18 +24,31 @@ class FileSource:
     The order is that of the relative paths' text, so it does not depend on the file system. Paths are kept as one
     block of bytes: ten million of them take some hundred megabytes, not gigabytes.
 
+    The folder may be behind a URL: s3://bucket/folder, gs://, az://, http(s)://, and whatever fsspec knows (hf://,
+    sftp://, ...). It is listed once, here. Its objects are read where the samples are made, each checked to be the one
+    that was listed, and `DecodeAudio` has them read ahead.
+
     Args:
-        root: a folder.
+        root: a folder, or its URL.
         pattern: which files, relative to the root: "*.wav", "**/*.flac" (any depth), "**/*.{wav,flac}", or several in a
             list. Hidden files are left out, and so is what is no regular file. A folder is visited once and a file
             listed once, whichever patterns and symbolic links lead to it; hard links are files of their own.
         ignore_case: whether "*.wav" finds "A.WAV" too.
+        names: the files, in place of a pattern, for web servers, which cannot list: a list of names relative to the
+            root, or the path or URL of a manifest (text with a name in each line, or Parquet with a column "name").
+            Their order is kept.
+        storage_options: how a store is reached, such as endpoint, region, access_key_id, secret_access_key for s3 (what
+            obstore or fsspec takes), `timeout` in seconds of silence and `max_retries`. None is what the environment
+            variables of the store say. They are in no message, state or pickle.
         **fields: what a sample consists of: each name is given a function of the file's `pathlib.Path`, such as
-            `audio=str, label=lambda path: path.parent.name`. Without fields a sample is the path as str.
+            `audio=str, label=lambda path: path.parent.name`. Without fields a sample is the path as str. Behind a URL
+            it is a `RemotePath`, whose text is the URL, with the same names of its parts, and `read_bytes()`.
 
     Raises:
         SourceNotFound: the folder does not exist, or nothing in it matches.
-        ConfigError: the root is a file, a pattern is no text, or a field is not a function.
+        ConfigError: the root is a file, a pattern is no text, a field is not a function, or options do not fit.
+        StorageError: the store cannot be asked, or cannot list.
+        MissingExtra: the package that reads such URLs is not installed.
 
     >>> FileSource("recordings", "*.wav", audio=str)[0]  # doctest: +SKIP
     {'audio': 'recordings/0_george_0.wav'}
@@ -40,9 +57,11 @@ class FileSource:
     def __init__(
         self,
         root: str | os.PathLike[str],
-        pattern: str | Sequence[str] = "**/*",
+        pattern: str | Sequence[str] = _ANY,
         *,
         ignore_case: bool = False,
+        names: Sequence[str] | str | os.PathLike[str] | None = None,
+        storage_options: Options | None = None,
         **fields: Callable[[Path], Any],
     ) -> None:
         if not isinstance(ignore_case, bool):
@@ -52,29 +71,45 @@ class FileSource:
                 raise ConfigError(
                     f"field {name}={function!r} must be a function of the file's path, such as {name}=str"
                 )
-        self._root = Path(root)
+        if names is not None and pattern != _ANY:
+            raise ConfigError("names= says which files there are: leave out the pattern")
         self._pattern = pattern
         self._fields = fields
-        if not self._root.exists():
-            raise SourceNotFound(f"there is no folder {str(self._root)!r} (looked from {str(Path.cwd())!r})")
-        if not self._root.is_dir():
-            raise ConfigError(f"{str(self._root)!r} is a file: give its folder as root and its name as pattern")
-        names = sorted(map(os.fsencode, matching_files(str(self._root), as_patterns(pattern), ignore_case)))
-        if not names:
-            raise SourceNotFound(f"no file in {str(self._root)!r} matches {pattern!r}: {_contents(self._root)}")
-        # An array, because those are shared by all worker processes instead of being copied to each.
-        self._names = np.frombuffer(b"".join(names), np.uint8)
-        self._ends = np.cumsum([len(name) for name in names], dtype=np.int64)
+        self._store, folder = place(root, storage_options)
+        self._root: Path | PurePosixPath = PurePosixPath(folder) if self._store.remote else Path(folder)
+        self._listing = self._list(names, ignore_case, storage_options)
+        if not len(self):
+            raise SourceNotFound(f"no file in {self._where()!r} matches {pattern!r}: {self._contents()}")
+
+    def _list(self, names: Any, ignore_case: bool, options: Options | None) -> Listing:
+        if names is not None:
+            return list_given(names, options)
+        if self._store.remote:
+            folder = self._root.as_posix()
+            return list_store(self._store, "" if folder == "." else folder, self._pattern, ignore_case)
+        root = Path(self._root)
+        if not root.exists():
+            raise SourceNotFound(f"there is no folder {str(root)!r} (looked from {str(Path.cwd())!r})")
+        if not root.is_dir():
+            raise ConfigError(f"{str(root)!r} is a file: give its folder as root and its name as pattern")
+        return list_local(str(root), self._pattern, ignore_case)
+
+    @property
+    def read_concurrency(self) -> int:
+        """How many samples each worker should read at the same time: 16 behind a network."""
+        return _CONCURRENCY if self._store.remote else 0
 
     def __len__(self) -> int:
-        return len(self._ends)
+        return len(self._listing.names.ends)
 
-    def path(self, index: int) -> Path:
+    def path(self, index: int) -> Path | RemotePath:
         """Return the path of file `index`, 0 <= index < len(self)."""
-        if not 0 <= index < len(self._ends):
+        if not 0 <= index < len(self):
             raise IndexError(f"index {index} is outside of {self!r}")
-        start = int(self._ends[index - 1]) if index else 0
-        return self._root / os.fsdecode(self._names[start : int(self._ends[index])].tobytes())
+        path = self._root / os.fsdecode(self._listing.names[index])
+        if isinstance(path, Path):
+            return path
+        return RemotePath(self._store, path, *self._listing.about(index))
 
     def __getitem__(self, index: int) -> Any:
         path = self.path(index)
@@ -83,7 +118,7 @@ class FileSource:
         sample = {}
         for name, function in self._fields.items():
             try:
-                sample[name] = function(path)
+                sample[name] = function(path)  # type: ignore[arg-type]
             except Exception as error:
                 annotate(error, f"while making field {name!r} of {str(path)!r}")
                 raise
@@ -94,20 +129,28 @@ class FileSource:
         return str(self.path(index))
 
     def fingerprint(self) -> str:
-        """Return a digest of the relative paths; the root may differ between machines."""
-        digest = hashlib.blake2b(self._names.tobytes(), digest_size=8)
-        digest.update(self._ends.tobytes())
+        """Return a digest of the relative paths, and of sizes and tags in a store; the root may differ."""
+        names, sizes, tags = self._listing
+        digest = hashlib.blake2b(names.data.tobytes(), digest_size=8)
+        digest.update(names.ends.tobytes())
+        if sizes is not None and tags is not None:
+            digest.update(sizes.tobytes())
+            digest.update(tags.data.tobytes())
         return f"FileSource[{len(self)}]:{digest.hexdigest()}"
+
+    def _where(self) -> str:
+        return self._store.url(self._root.as_posix()) if self._store.remote else str(self._root)
+
+    def _contents(self) -> str:
+        if self._store.remote:
+            return "check the bucket, the folder and the pattern; '**/' in front of a pattern looks at any depth"
+        with os.scandir(self._root) as entries:
+            names = sorted(entry.name + "/" * entry.is_dir() for entry in entries)
+        if not names:
+            return "the folder is empty"
+        more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+        return f"it holds {', '.join(names[:5])}{more}. '**/' in front of a pattern looks at any depth"
 
     def __repr__(self) -> str:
         fields = "".join(f", {name}=..." for name in self._fields)
-        return f"FileSource({str(self._root)!r}, {self._pattern!r}{fields}: {len(self)} files)"
-
-
-def _contents(root: Path) -> str:
-    with os.scandir(root) as entries:
-        names = sorted(entry.name + "/" * entry.is_dir() for entry in entries)
-    if not names:
-        return "the folder is empty"
-    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
-    return f"it holds {', '.join(names[:5])}{more}. '**/' in front of a pattern looks at any depth"
+        return f"FileSource({self._where()!r}, {self._pattern!r}{fields}: {len(self)} files)"

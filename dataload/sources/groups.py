@@ -15,7 +15,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from dataload.errors import ConfigError, DecodeError
+from dataload.errors import ConfigError, DecodeError, SourceError
 from dataload.sources.tables.arrow_files import ArrowGroups, ParquetGroups
 from dataload.sources.tables.delimited import DelimitedGroups
 from dataload.sources.tables.find import SUFFIXES, suffix_of
@@ -23,6 +23,7 @@ from dataload.sources.tables.json_kinds import Kinds
 from dataload.sources.tables.json_rows import JsonGroups
 from dataload.sources.tables.options import Options
 from dataload.sources.tables.text_types import Known
+from dataload.storage.paths import RemotePath
 
 # Big enough that parsing dominates the read, small enough that a few of them in memory do not matter.
 _BLOCK_BYTES = 4 << 20
@@ -64,7 +65,7 @@ class Seen:
     json: Kinds = field(default_factory=Kinds)
 
 
-def open_groups(path: Path, options: Options, seen: Seen) -> Groups:
+def open_groups(path: Path | RemotePath, options: Options, seen: Seen) -> Groups:
     """Open a table file by its suffix.
 
     Raises:
@@ -79,7 +80,8 @@ def open_groups(path: Path, options: Options, seen: Seen) -> Groups:
             f"{str(path)!r} is no table file: its name must end in one of {', '.join((*SUFFIXES, '.json'))}; those of "
             "text may be packed (.csv.gz)"
         )
-    if path.stat().st_size == 0:
+    size = path.stat().st_size if isinstance(path, Path) else path.url.listed().size
+    if size == 0:
         raise DecodeError(f"{str(path)!r} is empty (0 bytes)")
     try:
         if suffix in (".parquet", ".pq"):
@@ -89,5 +91,7 @@ def open_groups(path: Path, options: Options, seen: Seen) -> Groups:
         if suffix in (".csv", ".tsv"):
             return DelimitedGroups(path, options, "," if suffix == ".csv" else "\t", _BLOCK_BYTES, seen.text)
         return JsonGroups(path, options, _BLOCK_BYTES, seen.json)
+    except SourceError:
+        raise
     except (pa.ArrowException, OSError, EOFError, UnicodeError, zlib.error) as error:
         raise DecodeError(f"{str(path)!r} cannot be read as {suffix}: {error}") from None

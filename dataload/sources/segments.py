@@ -9,17 +9,21 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dataload.audio.limits import Limits, take_truncated
+from dataload.audio.limits import Limits
 from dataload.audio.reader import read_length
 from dataload.audio.segment import Segment
+from dataload.counts import take_counts
 from dataload.errors import ConfigError, SourceError
 from dataload.samples import Field, field_names, get_field, replace_field
-from dataload.sources.base import check_source, describe, fetch, fingerprint
+from dataload.sources.base import check_source, describe, fetch, fingerprint, suits_concurrency
+from dataload.storage.places import is_url
+from dataload.storage.pool import side_by_side
 
 Int64Array = NDArray[np.int64]
 
@@ -75,9 +79,14 @@ class SegmentSource:
         self._field = field
         self._drop_last = drop_last
         limits = Limits(keep=truncated == "keep")
-        lengths = [read_length(path, limits) for path in self._paths()]
+        paths = list(self._paths())
+        lengths = (
+            side_by_side(partial(read_length, limits=limits), paths)
+            if any(map(is_url, paths))
+            else [read_length(path, limits) for path in paths]
+        )
         # Making a list of files is no reading of them.
-        take_truncated()
+        take_counts()
         self._frames = np.array([frames for frames, _ in lengths], np.int64)
         self._rates = np.array([rate for _, rate in lengths], np.int64)
         self._ends = np.cumsum(self._counts())
@@ -86,6 +95,11 @@ class SegmentSource:
                 f"no file of {describe(files)} is as long as a window of {window} s: take a shorter window, "
                 "or drop_last=False"
             )
+
+    @property
+    def read_concurrency(self) -> int:
+        """How many samples each worker should read at the same time: as of the files."""
+        return suits_concurrency(self._files)
 
     def _paths(self) -> Iterator[str]:
         # Some at a time: a sample may hold more than its path.
@@ -156,6 +170,10 @@ class SegmentSource:
     def _cut(self, number: int, sample: Any, offset: float) -> Any:
         segment = Segment(self._path(number, sample), offset, self._window)
         return segment if self._field is None else replace_field(sample, self._field, segment)
+
+    def runs(self) -> Int64Array:
+        """Return how many windows each file has: (files,) int64."""
+        return np.diff(self._ends, prepend=0)
 
     def describe(self, index: int) -> str:
         """Return the file and the place in it, for messages."""

@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from dataload.errors import ConfigError, DecodeError
+from dataload.errors import ConfigError, DecodeError, StorageError
+from dataload.samplers.base import IndexArray
 from dataload.sources.groups import Groups, Rows, Seen, open_groups
 from dataload.sources.tables.arrow_rows import ColumnError
 from dataload.sources.tables.find import find_files
@@ -19,14 +20,15 @@ from dataload.sources.tables.json_text import BadRow
 from dataload.sources.tables.options import make_options
 from dataload.sources.tables.parts import part_values, without_parts
 from dataload.sources.tables.settle import settle
+from dataload.storage.places import Options
 
 
 class TableSource:
     """The rows of Parquet, Arrow IPC, CSV, TSV, JSONL or JSON files, read on demand.
 
     Rows are read a row group at a time (a record batch in Arrow, 4 MB in CSV and JSON), and the groups used last are
-    kept, so a file need not fit into memory. Reading in order is cheap; a random order over a file with few, big row
-    groups reads a group for every row that is not in one of those kept.
+    kept, so a file need not fit into memory. Reading in order is cheap, and so is `Loader(shuffle="blocks")`; a random
+    order over a file with few, big row groups reads a group for every row that is not in one of those kept.
 
     A sample is a dict: numbers as numpy numbers of the column's type, text as str, binary as bytes, structs as dicts,
     dates and times as those of `datetime`. A null is NaN in a column of floats and None elsewhere; it does not change
@@ -42,9 +44,12 @@ class TableSource:
     Args:
         paths: a file, a folder (the table files in it and in the folders in it, in sorted order, without hidden ones;
             folders such as year=2021 give a column), a pattern such as "train-*.parquet", or a list of these. Text
-            files may be packed with gzip (.csv.gz). Rows are numbered through in this order.
+            files may be packed with gzip (.csv.gz). Rows are numbered through in this order. Each may be behind a URL
+            (s3://, gs://, az://, http(s)://, and what fsspec knows): of Parquet the row groups are read by ranges, of
+            text blocks of 4 MB; Arrow files are read whole.
         columns: names of the columns to read; None reads all.
-        cache_groups: how many groups to keep in memory in each process.
+        cache_groups: how many groups to keep in memory in each process. With `Loader(shuffle="blocks")` it is at least
+            as many as are mixed.
         types: types of columns, as a pyarrow.Schema, or a dict of names and pyarrow types, numpy types, or names of
             types such as "int64", "float32", "string", "bool", "timestamp[us]"; others follow from the files. "json"
             leaves the values of a JSON column as they are written, of several types or not.
@@ -55,9 +60,11 @@ class TableSource:
         encoding: of text files.
         nulls: what stands for a null in delimited text; None is the empty value, "NA", "NaN", "null" and the like, and
             among numbers only.
+        storage_options: how a store is reached: see `FileSource`.
 
     Raises:
         SourceNotFound: there is no such file.
+        StorageError: a store cannot be asked, cannot list, or has another object there now.
         DecodeError: a file is empty, damaged, or not what its suffix says; a value is not of the type of its column.
         ConfigError: an unknown suffix, a column that is not there or there twice, files with different columns, or
             with types that have none in common.
@@ -78,12 +85,13 @@ class TableSource:
         escape: str | None = None,
         encoding: str = "utf-8",
         nulls: Sequence[str] | None = None,
+        storage_options: Options | None = None,
     ) -> None:
         if cache_groups < 1:
             raise ConfigError(f"cache_groups={cache_groups} must be 1 or more")
         self._options = make_options(columns, types, delimiter, quote, escape, encoding, nulls)
         self._cache_groups = cache_groups
-        found = find_files(paths)
+        found = find_files(paths, storage_options)
         self._paths = [file.path for file in found]
         self._parts = part_values(found, self._options)
         options = without_parts(self._options, self._parts)
@@ -113,9 +121,10 @@ class TableSource:
             raise IndexError(f"indices {wanted.min()}..{wanted.max()} reach outside of {self!r}")
         groups = np.searchsorted(self._ends, wanted, side="right")
         samples: list[dict[str, Any]] = [{}] * len(wanted)
-        for group in np.unique(groups):
+        # Groups in memory first: reading one of the others may drop them.
+        for group in sorted(np.unique(groups).tolist(), key=lambda group: group not in self._cache):
             places = np.flatnonzero(groups == group)
-            for place, sample in zip(places, self._samples(int(group), wanted[places]), strict=True):
+            for place, sample in zip(places, self._samples(group, wanted[places]), strict=True):
                 samples[place] = sample
         return samples
 
@@ -152,6 +161,8 @@ class TableSource:
                 file, group = self._groups[number]
                 try:
                     rows = self._files[file].read(group)
+                except StorageError:
+                    raise
                 except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
                     path = str(self._paths[file])
                     raise DecodeError(f"row group {group} of {path!r} cannot be read: {error}") from None
@@ -160,6 +171,14 @@ class TableSource:
                 self._cache[number] = rows
             self._cache.move_to_end(number)
             return self._cache[number]
+
+    def runs(self) -> IndexArray:
+        """Return the rows of each group: (groups,) int64."""
+        return np.diff(self._ends, prepend=0)
+
+    def keep_runs(self, count: int) -> None:
+        """Keep as many groups in memory as this from now on, or more."""
+        self._cache_groups = max(self._cache_groups, count)
 
     def describe(self, index: int) -> str:
         """Return file and row, for messages."""

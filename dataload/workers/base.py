@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol
 
-from dataload.audio.limits import take_truncated
+from dataload.counts import NOTHING, Counts, take_counts
 from dataload.errors import WorkerError, WorkerTimeout, annotate
 from dataload.keyed import KeyedPipeline, keyed
 from dataload.memory import Allocator
@@ -51,7 +51,7 @@ class Result:
         error: the exception that ended the task, with notes that say where it happened.
         seconds: spent in the pipeline.
         bad: samples that could not be made and were skipped or replaced.
-        truncated: audio files that were cut off, of which the rest was kept.
+        counts: what was counted on the way.
     """
 
     number: int
@@ -59,7 +59,7 @@ class Result:
     error: BaseException | None = None
     seconds: float = 0.0
     bad: tuple[BadSample, ...] = ()
-    truncated: int = 0
+    counts: Counts = NOTHING
 
 
 @dataclass(frozen=True)
@@ -151,7 +151,9 @@ class TaskRunner:
         threads = max(threads, 1)
         concurrency = pipeline.read_concurrency * threads
         self._reads = (
-            ReadAhead(pipeline.source, concurrency, lambda: self._maker.may_read_ahead) if concurrency else None
+            ReadAhead(pipeline.source, concurrency, lambda: self._maker.may_read_ahead, pipeline.prefetch)
+            if concurrency
+            else None
         )
 
     def expect(self, task: Task) -> None:
@@ -182,7 +184,7 @@ class TaskRunner:
             annotate(error, f"in batch {task.number} of epoch {task.epoch}, {worker}")
             return Result(task.number, error=error, seconds=time.perf_counter() - start)
         seconds = time.perf_counter() - start
-        return Result(task.number, batch, seconds=seconds, bad=tuple(bad), truncated=take_truncated())
+        return Result(task.number, batch, seconds=seconds, bad=tuple(bad), counts=take_counts())
 
     def _make(self, task: Task, alloc: Allocator, working_on: Callable[[int], None]) -> tuple[Any, list[BadSample]]:
         salvage = task.salvage

@@ -88,7 +88,7 @@ class _Desk:
             body, _ = messages.write_body(messages.Body(None, failures.pack(error)))
             manifest, descriptors = self.slots.finish(alloc, [])
         with self._sending:
-            made = messages.Made(task.number, result.seconds, result.truncated, manifest)
+            made = messages.Made(task.number, result.seconds, result.counts, manifest)
             wire.send(self.sock, messages.write_header(made), body)
             wire.send_descriptors(self.sock, descriptors)
         for descriptor in descriptors:
@@ -126,7 +126,7 @@ def serve(sock: socket.socket, number: int) -> None:
     worker = f"process worker {number} (pid {os.getpid()})"
     data, buffers = receive_payload(sock)
     try:
-        pipeline, levels = pickle.loads(data, buffers=buffers)
+        _, pipeline, levels = pickle.loads(data, buffers=buffers)
         desk = _Desk(sock, TaskRunner(pipeline))
     except BaseException as error:
         annotate(error, f"while {worker} was unpacking the source and transforms")

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from dataload.counts import Counts
 from dataload.salvage import BadSample, Salvage
 from dataload.samplers.base import Sampler
 from dataload.transport import wire
@@ -46,7 +47,7 @@ class Made(NamedTuple):
 
     number: int
     seconds: float
-    truncated: int
+    counts: Counts
     manifest: Manifest
 
 
@@ -105,7 +106,7 @@ def write_header(message: Message) -> bytes:
     """Return the header of a message as it travels."""
     kind = _KINDS.index(type(message))
     fields = (
-        (message.number, message.seconds, message.truncated, *message.manifest)
+        (message.number, message.seconds, tuple(message.counts), *message.manifest)
         if isinstance(message, Made)
         else tuple(message)
     )
@@ -116,8 +117,8 @@ def read_header(data: memoryview) -> Message:
     """Return the message that a header was written for."""
     kind, *fields = pickle.loads(data)
     if kind == 0:
-        number, seconds, truncated, *manifest = fields
-        return Made(number, seconds, truncated, Manifest(*manifest))
+        number, seconds, counts, *manifest = fields
+        return Made(number, seconds, Counts(*counts), Manifest(*manifest))
     message: Message = _KINDS[kind](*fields)
     return message
 

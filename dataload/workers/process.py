@@ -16,6 +16,7 @@ from typing import Any
 from dataload.errors import NotPicklable, WorkerDied, WorkerNeverStarted
 from dataload.pipeline import Pipeline
 from dataload.sources.packed import packed
+from dataload.storage import secrets
 from dataload.transport import wire
 from dataload.transport.payload import Payload
 from dataload.workers import logs
@@ -195,7 +196,7 @@ class ProcessWorkers:
 def _pack_pipeline(pipeline: Pipeline) -> Payload:
     try:
         shareable = replace(pipeline, source=packed(pipeline.source))
-        data, buffers = wire.dump_by_value((shareable, logs.levels()))
+        data, buffers = wire.dump_by_value((secrets.ForWorkers(), shareable, logs.levels()))
     except Exception as error:
         parts = {"the source": pipeline.source, "collate_fn": pipeline.collate}
         parts |= {f"transform {stage}": stage.transform for stage in pipeline.stages}

@@ -168,7 +168,7 @@ class RemoteWorker:
         self.slots.update(manifest, descriptors)
         batch, failure, bad = messages.read_body(body, self.slots.buffers(manifest))
         error = None if failure is None else failures.unpack(failure)
-        return Received(self, Result(message.number, batch, error, message.seconds, bad, message.truncated))
+        return Received(self, Result(message.number, batch, error, message.seconds, bad, message.counts))
 
     def doing(self) -> str:
         """Return what the process is at now, for messages: its Python stack, if it can be had."""

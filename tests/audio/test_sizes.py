@@ -8,7 +8,7 @@ import pytest
 import soundfile
 
 from dataload import SegmentSource
-from dataload.audio.limits import take_truncated
+from dataload.counts import take_counts
 from dataload.errors import ConfigError, DecodeError
 from dataload.transforms import DecodeAudio
 
@@ -134,7 +134,7 @@ def test_a_file_that_was_cut_off_is_an_error_unless_it_is_to_be_kept(tmp_path, k
     data = data[: end - lost]
     path = tmp_path / "a.bin"
     path.write_bytes(data)
-    take_truncated()
+    take_counts()
     for file in (path, data):
         with pytest.raises(DecodeError, match=r"is cut off: its header claims 4000 frames but the file holds 3\d\d\d"):
             DecodeAudio(RATE)(file)
@@ -142,16 +142,16 @@ def test_a_file_that_was_cut_off_is_an_error_unless_it_is_to_be_kept(tmp_path, k
             DecodeAudio(RATE, duration=0.01)(file)
     with pytest.raises(DecodeError, match="is cut off"):
         SegmentSource([str(path)], 0.1)
-    assert take_truncated() == 0
+    assert take_counts().truncated == 0
     keep = DecodeAudio(RATE, truncated="keep")
     expected = soundfile.read(io.BytesIO(encoded(kind, subtype)), dtype="float32")[0]
     for file in (path, data):
         kept = keep(file)
         assert 2_900 < len(kept) <= 3_100
         np.testing.assert_array_equal(kept, expected[: len(kept)])
-    assert take_truncated() == 2 and take_truncated() == 0
+    assert take_counts().truncated == 2 and take_counts().truncated == 0
     assert len(SegmentSource([str(path)], 0.1, truncated="keep")) == 2
-    assert take_truncated() == 0
+    assert take_counts().truncated == 0
 
 
 @pytest.mark.parametrize("share", [0.3, 0.5, 0.9])
@@ -160,13 +160,13 @@ def test_a_flac_that_was_cut_off_is_kept_up_to_there(tmp_path, share):
     data = encoded("FLAC", samples=samples)
     path = tmp_path / "a.flac"
     path.write_bytes(data[: int(share * len(data))])
-    take_truncated()
+    take_counts()
     with pytest.raises(DecodeError, match=r"a\.flac"):
         DecodeAudio(RATE)(path)
     kept = DecodeAudio(RATE, truncated="keep")(path)
     assert abs(len(kept) - share * 100_000) < 5_000
     np.testing.assert_allclose(kept, samples[: len(kept)], atol=2**-15)
-    assert take_truncated() == 1
+    assert take_counts().truncated == 1
     windows = SegmentSource([str(path)], 0.1, truncated="keep")
     assert abs(len(windows) - len(kept) / 1_600) <= 4
     part = DecodeAudio(RATE, truncated="keep", offset=1, duration=0.2)(path)

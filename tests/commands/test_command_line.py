@@ -33,7 +33,7 @@ def test_version_prints_the_version(dataload):
 def test_help_shows_the_commands_and_examples(dataload):
     done = dataload("--help")
     assert done.returncode == 0
-    for text in ("demo", "bench", "examples:", "dataload bench train:loader", "exit codes"):
+    for text in ("demo", "bench", "pack", "info", "index", "examples:", "dataload bench train:loader", "exit codes"):
         assert text in done.stdout
     assert "--workers" in dataload("bench", "--help").stdout
 

@@ -11,7 +11,7 @@ from dataload.commands.demo import tone_loader
 from dataload.commands.task import Task, frame_statistics
 from dataload.commands.tones import NAMES, make_tones
 
-OPTIONAL = ["rich", "matplotlib", "torch", "tensorflow", "keras"]
+OPTIONAL = ["rich", "matplotlib", "torch", "tensorflow", "keras", "obstore"]
 
 
 def accuracies(output):
@@ -32,6 +32,8 @@ def test_demo_makes_measures_draws_and_trains(dataload, tmp_path):
     rows = json.loads((out / "bench.json").read_text())["rows"]
     assert {row["worker"] for row in rows} == {None, "thread", "process"}
     assert len(list((out / "tones-600-seed0" / "train").iterdir())) == 480
+    assert 'TarSource("http://127.0.0.1:' in done.stdout and "held-out accuracy " in done.stdout
+    assert len(list((out / "tones-600-seed0-tar").glob("tones-*.tar"))) > 1
     for name in ("tones-600-seed0", "bench.json", "throughput.png", "batch.png", "dataload bench FOLDER"):
         assert name in done.stdout
     assert done.stderr == ""
@@ -42,7 +44,7 @@ def test_demo_without_any_optional_package_says_what_is_skipped_and_which_extra_
     assert done.returncode == 0, done.stderr
     assert set(accuracies(done.stdout)) == {"numpy"}
     assert accuracies(done.stdout)["numpy"] >= 0.95
-    for extra in ("bench", "torch", "tensorflow"):
+    for extra in ("bench", "remote", "torch", "tensorflow"):
         assert f'pip install "dataload[{extra}]"' in done.stdout
     assert (tmp_path / "demo" / "bench.json").exists()
     assert not list((tmp_path / "demo").glob("*.png"))

@@ -9,6 +9,7 @@ import math
 import os
 from dataclasses import KW_ONLY, dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -18,6 +19,7 @@ from dataload.audio.segment import Segment
 from dataload.chain import RandomTransform, Spec
 from dataload.errors import ChainError, ConfigError, DecodeError, TransformError
 from dataload.registry import register
+from dataload.storage.fetched import Fetched
 from dataload.transforms.audio.resample import change_rate
 from dataload.transforms.checks import Float32, Printed, finite_float, one_of, positive_float, positive_int, store
 
@@ -29,7 +31,7 @@ _LIMITS = Limits()
 @register
 @dataclass(frozen=True, repr=False)
 class DecodeAudio(Printed):
-    """Read an audio file, whatever its format, as a waveform at one sample rate.
+    """Read an audio file, of this machine or behind a URL, as a waveform at one sample rate.
 
     WAV, FLAC, OGG (Vorbis, Opus), MP3, AIFF and whatever else libsndfile reads; of other formats (AAC, AMR, ...) the
     error says which it is. A FLAC, WAV, AIFF, AU, CAF or W64 file that was cut off is an error; one whose header was
@@ -39,10 +41,11 @@ class DecodeAudio(Printed):
     frequencies, rear left and right, side left and right.
 
     With an offset or a duration, and of a `Segment`, only that segment is read, equal to the bit to the same segment of
-    the whole file decoded: of WAV and FLAC nothing else is touched. In Opus, Vorbis and MP3 seeks are not exact: below
-    two minutes they are decoded whole and cut; of longer ones blocks of a minute are decoded, which never differ from
-    one read to the next, and from the whole file decoded by rounding, in Opus by about 0.01. A segment is resampled by
-    itself: its first and last 20 ms differ from those of the whole file resampled and cut.
+    the whole file decoded: of WAV and FLAC nothing else is touched (behind a URL of WAV only; other files are fetched
+    whole). In Opus, Vorbis and MP3 seeks are not exact: below two minutes they are decoded whole and cut; of longer
+    ones blocks of a minute are decoded, which never differ from one read to the next, and from the whole file decoded by
+    rounding, in Opus by about 0.01. A segment is resampled by itself: its first and last 20 ms differ from those of the
+    whole file resampled and cut.
 
     Args:
         sample_rate: in Hz, of the output; files with another rate are resampled (soxr, HQ).
@@ -54,8 +57,8 @@ class DecodeAudio(Printed):
         max_bytes: of memory that the samples of one file may take, before and after resampling.
 
     Returns:
-        (when called on a path, the bytes of a file, a binary file object, which is read to its end, or a `Segment`) a
-        float32 waveform, ±1 being full scale: (samples,) when mono, otherwise (channels, samples).
+        (when called on a path or URL, the bytes of a file, a binary file object, which is read to its end, or a
+        `Segment`) a float32 waveform, ±1 being full scale: (samples,) when mono, otherwise (channels, samples).
 
     Raises:
         ConfigError: sample_rate is no positive integer, offset is below 0, duration not above, or a bound no positive
@@ -111,6 +114,14 @@ class DecodeAudio(Printed):
         else:
             samples, rate, name = read_audio(file, self._limits)
         return as_waveform(samples, rate, name, self.sample_rate, self.mono, self._limits)
+
+    def prefetch(self, file: Any) -> Any:
+        """Return the bytes of a file behind a URL that is read whole; anything else as it is."""
+        if not isinstance(file, str) or "://" not in file or self.offset or self.duration is not None:
+            return file
+        from dataload.audio import objects
+
+        return Fetched(file, objects.as_url(file).read())
 
     def output_spec(self, spec: Spec) -> Spec:
         """Return a waveform of any length, or raise ChainError if what comes in is decoded already."""

@@ -11,12 +11,14 @@ from dataload.errors import ConfigError
 from dataload.sources.tables.arrow_rows import ArrowRows, ColumnError
 from dataload.sources.tables.arrow_types import example, plain_type
 from dataload.sources.tables.options import AS_WRITTEN, Options
+from dataload.storage.files import ObjectFile
+from dataload.storage.paths import RemotePath
 
 
 class _ArrowGroups:
     """What Parquet and Arrow files have in common: a schema of their own."""
 
-    _path: Path
+    _path: Path | RemotePath
     rows: list[int]
 
     def _set_schema(self, schema: Any, options: Options) -> None:
@@ -63,11 +65,15 @@ class _ArrowGroups:
 class ParquetGroups(_ArrowGroups):
     """The row groups of a Parquet file."""
 
-    def __init__(self, path: Path, options: Options) -> None:
+    def __init__(self, path: Path | RemotePath, options: Options) -> None:
         import pyarrow.parquet as parquet
 
         self._path = path
-        with parquet.ParquetFile(path) as file:
+        self._metadata: Any = None
+        with parquet.ParquetFile(_readable(path)) as file:
+            if not isinstance(path, Path):
+                # Not small beside what else is asked of a store: one request for each row group.
+                self._metadata = file.metadata
             self.rows = [file.metadata.row_group(i).num_rows for i in range(file.metadata.num_row_groups)]
             self._set_schema(file.schema_arrow, options)
 
@@ -78,15 +84,16 @@ class ParquetGroups(_ArrowGroups):
         # Opened anew each time: a handle that stayed open would have to be shared between threads, and the footer is
         # small beside a row group.
         columns = None if len(self.wanted) == len(self.names) else self.wanted
-        with parquet.ParquetFile(self._path) as file:
+        remote = self._metadata is not None
+        with parquet.ParquetFile(_readable(self._path), metadata=self._metadata, pre_buffer=remote) as file:
             table = file.read_row_group(group, columns=columns, use_threads=False)
         return self._rows(group, table)
 
 
 class ArrowGroups(_ArrowGroups):
-    """The record batches of an Arrow IPC file or stream, memory mapped."""
+    """The record batches of an Arrow IPC file or stream, memory mapped; of one in a store, in memory."""
 
-    def __init__(self, path: Path, options: Options) -> None:
+    def __init__(self, path: Path | RemotePath, options: Options) -> None:
         self._path = path
         self._map()
         self._set_schema(self._schema, options)
@@ -94,7 +101,8 @@ class ArrowGroups(_ArrowGroups):
     def _map(self) -> None:
         import pyarrow as pa
 
-        with pa.memory_map(str(self._path)) as file:
+        path = self._path
+        with pa.memory_map(str(path)) if isinstance(path, Path) else pa.BufferReader(path.url.read()) as file:
             try:
                 reader = pa.ipc.open_file(file)
                 batches = [reader.get_batch(i) for i in range(reader.num_record_batches)]
@@ -121,6 +129,10 @@ class ArrowGroups(_ArrowGroups):
         import pyarrow as pa
 
         return self._rows(group, pa.Table.from_batches([self._batches[group]], self._schema))
+
+
+def _readable(path: Path | RemotePath) -> Any:
+    return path if isinstance(path, Path) else ObjectFile(path.url)
 
 
 _MEND = "rename or convert it, or leave it out with columns="

@@ -16,6 +16,7 @@ from dataload.sources.tables.arrow_rows import ArrowRows
 from dataload.sources.tables.options import AS_WRITTEN, Options
 from dataload.sources.tables.streams import open_stream
 from dataload.sources.tables.text_types import TEXT, Known, known_of
+from dataload.storage.paths import RemotePath
 
 _AHEAD = 64 << 10
 _MAX_ROW = 1 << 30  # pyarrow counts the bytes of a block in 32 bits.
@@ -37,7 +38,9 @@ class DelimitedGroups:
         ConfigError: it has a column twice.
     """
 
-    def __init__(self, path: Path, options: Options, delimiter: str, block_bytes: int, known: dict[str, Known]) -> None:
+    def __init__(
+        self, path: Path | RemotePath, options: Options, delimiter: str, block_bytes: int, known: dict[str, Known]
+    ) -> None:
         self._path = path
         self._stream = open_stream(path, options.encoding)
         self._dialect = options.dialect(delimiter)

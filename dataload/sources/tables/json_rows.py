@@ -20,6 +20,7 @@ from dataload.sources.tables.json_text import BadRow, lines, objects, parse_row,
 from dataload.sources.tables.options import AS_WRITTEN, Options
 from dataload.sources.tables.streams import open_stream
 from dataload.sources.tables.values import column_values, is_list
+from dataload.storage.paths import RemotePath
 
 _AHEAD = 64 << 10
 _MAX_ROW = 1 << 30
@@ -111,7 +112,7 @@ class JsonGroups:
         DecodeError: a row cannot be read or is no object, or there is none.
     """
 
-    def __init__(self, path: Path, options: Options, block_bytes: int, known: Kinds) -> None:
+    def __init__(self, path: Path | RemotePath, options: Options, block_bytes: int, known: Kinds) -> None:
         self._path = path
         self._stream = open_stream(path, options.encoding)
         self._columns = None if options.columns is None else list(options.columns)

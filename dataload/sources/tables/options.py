@@ -11,6 +11,7 @@ from typing import Any
 from dataload.errors import ConfigError
 from dataload.sources.tables.dialect import Dialect
 from dataload.sources.tables.text_types import NULLS
+from dataload.storage.paths import RemotePath
 
 AS_WRITTEN = "json"  # the type of a JSON column whose values are left as they are
 _PYTHON = {int: "int64", float: "float64", bool: "bool", str: "string", bytes: "binary"}
@@ -52,7 +53,7 @@ class Options:
         """Return the dialect of files whose suffix stands for `delimiter`."""
         return Dialect(delimiter if self.delimiter is None else self.delimiter, self.quote, self.escape)
 
-    def wanted(self, path: Path, names: list[str]) -> list[str]:
+    def wanted(self, path: Path | RemotePath, names: list[str]) -> list[str]:
         """Return the names of the columns of a file that are read, in the order of a sample.
 
         Raises:

@@ -13,6 +13,7 @@ from dataload.sources.tables.delimited import DelimitedGroups
 from dataload.sources.tables.json_rows import JsonGroups
 from dataload.sources.tables.options import AS_WRITTEN, Options
 from dataload.sources.tables.text_types import Known
+from dataload.storage.paths import RemotePath
 
 _PYTHON_NAMES = {
     int: "a whole number",
@@ -24,7 +25,7 @@ _PYTHON_NAMES = {
 }
 
 
-def settle(paths: Sequence[Path], files: Sequence[Groups], options: Options, seen: Seen) -> None:
+def settle(paths: Sequence[Path | RemotePath], files: Sequence[Groups], options: Options, seen: Seen) -> None:
     """Give each column of each file the type that it has in all of them.
 
     Raises:
@@ -54,7 +55,7 @@ def _type_in(name: str, file: Groups, seen: Seen) -> Any:
     return file.types[name]
 
 
-def _common(name: str, paths: Sequence[Path], files: Sequence[Groups], seen: Seen) -> Any:
+def _common(name: str, paths: Sequence[Path | RemotePath], files: Sequence[Groups], seen: Seen) -> Any:
     import pyarrow as pa
 
     common, said_by = pa.null(), paths[0]
@@ -74,7 +75,7 @@ def _common(name: str, paths: Sequence[Path], files: Sequence[Groups], seen: See
     return common
 
 
-def _check_names(paths: Sequence[Path], files: Sequence[Groups], options: Options) -> None:
+def _check_names(paths: Sequence[Path | RemotePath], files: Sequence[Groups], options: Options) -> None:
     first = next((i for i, file in enumerate(files) if not isinstance(file, JsonGroups)), 0)
     names = files[first].names
     for path, file in zip(paths, files, strict=True):
@@ -91,7 +92,7 @@ def _check_names(paths: Sequence[Path], files: Sequence[Groups], options: Option
             raise ConfigError(f"{str(paths[0])!r} has no column {name!r}: its columns are {names}")
 
 
-def _check_mixed(paths: Sequence[Path], files: Sequence[Groups], options: Options, seen: Seen) -> None:
+def _check_mixed(paths: Sequence[Path | RemotePath], files: Sequence[Groups], options: Options, seen: Seen) -> None:
     for name, kind in seen.json.items():
         if name in options.types or not kind.mixed:
             continue

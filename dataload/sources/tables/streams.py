@@ -13,6 +13,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
+from dataload.storage import files as storage_files
+from dataload.storage.paths import RemotePath
+
 _CHUNK = 64 << 10
 _STATE_EVERY = 8 << 20
 _GZIP = 31  # wbits of zlib: a gzip header, any window
@@ -196,9 +199,9 @@ class _Transcoded:
         return Transcode(self._stream, self._encoding)
 
 
-def open_stream(path: Path, encoding: str) -> Stream:
+def open_stream(path: Path | RemotePath, encoding: str) -> Stream:
     """Return the text of a file as UTF-8 bytes; a name that ends in .gz is unpacked."""
-    stream: Stream = Plain(path)
+    stream: Stream = Plain(path) if isinstance(path, Path) else storage_files.Forwards(path.url)
     if path.suffix.lower() == ".gz":
         stream = Forwards(_Inflated(stream))
     if codecs.lookup(encoding).name != "utf-8":

@@ -1,0 +1,46 @@
+"""What happens while a batch is made and is nobody's error: counted where it happens, shown in `loader.stats`.
+
+Each thread counts for itself; whoever finishes a piece of work takes what its thread has counted, and hands it on with
+the result. So a count belongs to a batch, whichever threads and processes had a part in it.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import NamedTuple
+
+_of_thread = threading.local()
+
+
+class Counts(NamedTuple):
+    """What was counted.
+
+    Attributes:
+        truncated: audio files that were cut off, of which the rest was kept.
+        bytes_read: from stores behind a network.
+        retries: of reads that such a store did not answer as it should.
+    """
+
+    truncated: int = 0
+    bytes_read: int = 0
+    retries: int = 0
+
+    def plus(self, other: Counts) -> Counts:
+        """Return both together."""
+        return Counts(*map(sum, zip(self, other, strict=True)))
+
+
+NOTHING = Counts()
+
+
+def count(counts: Counts) -> None:
+    """Add to what this thread has counted."""
+    _of_thread.counts = getattr(_of_thread, "counts", NOTHING).plus(counts)
+
+
+def take_counts() -> Counts:
+    """Return what this thread has counted since the last call."""
+    counts: Counts = getattr(_of_thread, "counts", NOTHING)
+    if counts is not NOTHING:
+        _of_thread.counts = NOTHING
+    return counts

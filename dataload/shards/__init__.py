@@ -1,0 +1,1 @@
+"""Shards: big files that hold many samples each, and the index that says where."""

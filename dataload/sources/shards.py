@@ -1,0 +1,179 @@
+"""What sources over indexed shards have in common: reading by place, in pieces where that asks a store less often.
+
+A piece is some megabytes of consecutive samples of a shard. `shuffle="blocks"` shuffles pieces and what is in a window
+of them; behind a network the pieces of a window are then fetched whole and kept, so that a bucket sees few large reads.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from dataload.samplers.base import IndexArray
+from dataload.shards.index import ShardIndex
+from dataload.storage.base import Range
+from dataload.storage.pool import side_by_side
+
+# Long enough that what a request takes beyond its bytes does not count, short enough to hold a window in memory.
+_PIECE_BYTES = 4 << 20
+# Batches that a worker reads at the same time behind a network; the reads of each overlap by themselves.
+_BATCHES = 4
+
+
+class ShardSource:
+    """Samples that an index finds in shards.
+
+    Args:
+        index: says where they are.
+        columns: the fields of the index that are read.
+    """
+
+    def __init__(self, index: ShardIndex, columns: Sequence[str]) -> None:
+        self._index = index
+        self._columns = tuple(columns)
+        self._kept_pieces = 0
+        self._open()
+
+    def _open(self) -> None:
+        shards = self._index.shards
+        self._names = [shard.place.name for shard in shards]
+        self._tags = [shard.tag for shard in shards]
+        self._stores = [shard.place.store for shard in shards]
+        self._remote = any(store.remote for store in self._stores)
+        self._pieces = _Pieces(self._kept_pieces)
+
+    def __len__(self) -> int:
+        return len(self._index)
+
+    @property
+    def read_concurrency(self) -> int:
+        """How many batches each worker should read at the same time: 4 behind a network."""
+        return _BATCHES if self._remote else 0
+
+    def runs(self) -> IndexArray:
+        """Return how many consecutive samples each piece has, in order; (pieces,) int64."""
+        return np.diff(self._piece_ends, prepend=0)
+
+    def keep_runs(self, count: int) -> None:
+        """Fetch pieces whole, and keep as many, where reads wait for a network."""
+        self._kept_pieces = count if self._remote else 0
+        self._pieces = _Pieces(self._kept_pieces)
+
+    @cached_property
+    def _piece_ends(self) -> IndexArray:
+        """Where each piece ends, as a sample's index."""
+        every = np.arange(len(self), dtype=np.int64)
+        shards, starts, _ = self._extent(every)
+        begins = np.append(0, np.cumsum(self._index.runs())[:-1])
+        # A sample without any of the fields begins where the one before it does.
+        starts = np.maximum.accumulate(np.where(starts < 0, 0, starts) + (shards << 48)) - (shards << 48)
+        firsts = starts[np.minimum(begins, max(len(self) - 1, 0))] if len(self) else starts
+        piece = (starts - firsts[shards]) // _PIECE_BYTES
+        changes = np.flatnonzero((np.diff(piece) != 0) | (np.diff(shards) != 0)) + 1
+        return np.append(changes, len(self)).astype(np.int64)
+
+    def _extent(self, indices: IndexArray) -> tuple[IndexArray, IndexArray, IndexArray]:
+        """Return the shard of each sample, and where the first of its fields begins and the last ends; -1 for none."""
+        found = [self._index.locate(column, indices) for column in self._columns]
+        if not found:
+            none = np.full(len(indices), -1, np.int64)
+            return np.searchsorted(np.cumsum(self._index.runs()), indices, side="right"), none, none
+        starts = np.stack([np.where(one.starts < 0, np.iinfo(np.int64).max, one.starts) for one in found]).min(axis=0)
+        stops = np.stack([one.stops for one in found]).max(axis=0)
+        return found[0].shards, np.where(stops < 0, -1, starts), stops
+
+    def _read(self, indices: IndexArray, shards: IndexArray, starts: IndexArray, stops: IndexArray) -> list[bytes]:
+        """Return the bytes of some places, each of the sample with that index; all arrays have the same length."""
+        if self._kept_pieces:
+            return self._read_pieces(indices, starts, stops)
+        values = [b""] * len(starts)
+        # In the order in which they lie in the shards, and by one call for each store.
+        order = np.lexsort((starts, shards))
+        by_store: dict[int, list[int]] = {}
+        numbers = shards.tolist()
+        for place in order.tolist():
+            by_store.setdefault(id(self._stores[numbers[place]]), []).append(place)
+        begin, end = starts.tolist(), stops.tolist()
+        names, tags = self._names, self._tags
+        for places in by_store.values():
+            ranges = [Range(names[numbers[i]], begin[i], end[i], tags[numbers[i]]) for i in places]
+            for place, value in zip(places, self._stores[numbers[places[0]]].read_many(ranges), strict=True):
+                values[place] = value
+        return values
+
+    def _read_pieces(self, indices: IndexArray, starts: IndexArray, stops: IndexArray) -> list[bytes]:
+        numbers = np.searchsorted(self._piece_ends, indices, side="right").tolist()
+        wanted = list(dict.fromkeys(numbers))
+        found = side_by_side(lambda number: self._pieces.get(number, lambda: self._read_piece(number)), wanted)
+        pieces = dict(zip(wanted, found, strict=True))
+        values = []
+        for number, start, stop in zip(numbers, starts.tolist(), stops.tolist(), strict=True):
+            begin, data = pieces[number]
+            values.append(data[start - begin : stop - begin])
+        return values
+
+    def _read_piece(self, number: int) -> tuple[int, bytes]:
+        """Return where a piece begins in its shard, and its bytes."""
+        first = int(self._piece_ends[number - 1]) if number else 0
+        shards, starts, stops = self._extent(np.arange(first, int(self._piece_ends[number]), dtype=np.int64))
+        there = stops >= 0
+        shard, begin, end = int(shards[0]), int(starts[there].min()), int(stops.max())
+        return begin, self._stores[shard].read(self._names[shard], begin, end, self._tags[shard])
+
+    def fingerprint(self) -> str:
+        """Return a digest of names, sizes and samples of the shards; the folder may differ between machines."""
+        return f"{type(self).__name__}:{self._index.fingerprint()}"
+
+    def _called(self) -> str:
+        """Return what to call the shards in messages."""
+        shards = self._index.shards
+        first = repr(shards[0].place.url)
+        return first if len(shards) == 1 else f"{first} and {len(shards) - 1} more"
+
+    def __getstate__(self) -> dict[str, Any]:
+        left_out = ("_names", "_tags", "_stores", "_pieces", "_piece_ends")
+        return {name: value for name, value in self.__dict__.items() if name not in left_out}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._open()
+
+
+class _Pieces:
+    """The pieces that were used last; threads that want the same one wait for one of them to read it.
+
+    Args:
+        count: how many.
+    """
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+        self._found: OrderedDict[int, Future[tuple[int, bytes]]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, number: int, read: Callable[[], tuple[int, bytes]]) -> tuple[int, bytes]:
+        """Return a piece, read now if it is not kept."""
+        with self._lock:
+            found = self._found.get(number)
+            reads = found is None
+            if found is None:
+                found = self._found[number] = Future()
+                while len(self._found) > max(self._count, 1):
+                    self._found.popitem(last=False)
+            else:
+                self._found.move_to_end(number)
+        if reads:
+            try:
+                found.set_result(read())
+            except BaseException as error:
+                with self._lock:
+                    if self._found.get(number) is found:
+                        del self._found[number]
+                found.set_exception(error)
+        return found.result()
