@@ -43,9 +43,9 @@ class DecodeAudio(Printed):
     With an offset or a duration, and of a `Segment`, only that segment is read, equal to the bit to the same segment of
     the whole file decoded: of WAV and FLAC nothing else is touched (behind a URL of WAV only; other files are fetched
     whole). In Opus, Vorbis and MP3 seeks are not exact: below two minutes they are decoded whole and cut; of longer
-    ones blocks of a minute are decoded, which never differ from one read to the next, and from the whole file decoded by
-    rounding, in Opus by about 0.01. A segment is resampled by itself: its first and last 20 ms differ from those of the
-    whole file resampled and cut.
+    ones blocks of a minute are decoded, which never differ from one read to the next, and from the whole file decoded
+    by rounding, in Opus by about 0.01. A segment is resampled by itself: its first and last 20 ms differ from those of
+    the whole file resampled and cut.
 
     Args:
         sample_rate: in Hz, of the output; files with another rate are resampled (soxr, HQ).
