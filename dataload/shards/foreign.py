@@ -1,31 +1,22 @@
-"""Indexes that other programs left beside a tar archive: read in place of the archive, or to hop through it faster.
-
-What they say is compared with the archive. One that does not fit is passed over with a warning, since the archive
-itself can always be read through.
-"""
+"""Indexes of other programs beside a tar archive: read in place of the archive, or to hop through it faster."""
 
 from __future__ import annotations
 
-import warnings
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dataload.errors import DecodeError, SourceNotFound, StorageError
+from dataload.errors import DecodeError
+from dataload.shards.beside import Unfit, scan_by_index
 from dataload.shards.scanning import Scan
 from dataload.shards.tar import Hops, Members, scan_tar
 from dataload.shards.tar_headers import BLOCK, split_name
-from dataload.storage.places import Place, Shard
+from dataload.storage.places import Shard
 
-_MAX_BYTES = 1 << 30
 _DALI = b"v1.2 "
 # So many parts of one remote archive are hopped through at the same time.
 _PARTS = 8
-
-
-class _Unfit(Exception):
-    """An index that does not fit its archive; the message goes on after its name."""
 
 
 def scan_beside(shard: Shard) -> Scan:
@@ -39,38 +30,16 @@ def scan_beside(shard: Shard) -> Scan:
         DecodeError: see `scan_tar`.
         StorageError: the archive cannot be read.
     """
-    for beside in _beside(shard.place):
-        try:
-            data = _read(beside)
-            if data is None:
-                continue
-            if data.startswith(_DALI):
-                return _named(data, shard).scan()
-            if shard.place.store.remote and (starts := _starts(data, shard)) is not None:
-                return _in_parts(starts, shard).scan()
-        except _Unfit as error:
-            warnings.warn(
-                f"{beside.url}: {error}; {shard.place.url} is read through in its place: make it anew, or delete it",
-                RuntimeWarning,
-                stacklevel=2,
-            )
-    return scan_tar(shard)
+    name = shard.place.name
+    return scan_by_index(shard, (f"{name}.idx", f"{name.removesuffix('.tar')}.idx"), _use, scan_tar)
 
 
-def _beside(archive: Place) -> list[Place]:
-    name = archive.name
-    stem = name.removesuffix(".tar")
-    return [Place(archive.store, f"{one}.idx") for one in dict.fromkeys((name, stem))]
-
-
-def _read(beside: Place) -> bytes | None:
-    """Return what is in an index, None where there is none that can be read."""
-    try:
-        size, tag = beside.stat()
-        return beside.read(0, size, tag) if size <= _MAX_BYTES else None
-    except (SourceNotFound, StorageError):
-        # A store that lets nobody list answers that one may not read what is not there.
-        return None
+def _use(data: bytes, shard: Shard) -> Scan | None:
+    if data.startswith(_DALI):
+        return _named(data, shard).scan()
+    if shard.place.store.remote and (starts := _starts(data, shard)) is not None:
+        return _in_parts(starts, shard).scan()
+    return None
 
 
 def _named(data: bytes, shard: Shard) -> Members:
@@ -81,36 +50,36 @@ def _named(data: bytes, shard: Shard) -> Members:
         words = line.split(" ")
         for suffix, offset, size, name in zip(words[::4], words[1::4], words[2::4], words[3::4], strict=False):
             if not (offset.isdigit() and size.isdigit() and len(offset) < 19 and len(size) < 19):
-                raise _Unfit(f"has {offset!r} and {size!r} where offset and size of a member should be")
+                raise Unfit(f"has {offset!r} and {size!r} where offset and size of a member should be")
             # What is no ASCII is quoted there, and the name is not what stands in the archive.
             if not name.endswith(suffix) or "\\" in name or "\ufffd" in name:
-                raise _Unfit(f"has the name {name!r}, of which it is not certain what it is in the archive")
+                raise Unfit(f"has the name {name!r}, of which it is not certain what it is in the archive")
             if int(offset) % BLOCK or int(offset) + int(size) > shard.size:
-                raise _Unfit(
+                raise Unfit(
                     f"has the member {name!r} at bytes {offset} to {int(offset) + int(size)}, where none can be"
                 )
             split = split_name(name.encode())
             if split is not None:
                 members.add(*split, int(offset), int(size))
         if len(words) % 4:
-            raise _Unfit("has a line that is not suffix, offset, size and name of each member")
+            raise Unfit("has a line that is not suffix, offset, size and name of each member")
     if not members.offsets or first.split()[1:] != [str(len(lines))]:
-        raise _Unfit(f"begins with {first!r}, and has {len(lines)} samples")
+        raise Unfit(f"begins with {first!r}, and has {len(lines)} samples")
     _compare(members, shard)
     return members
 
 
 def _compare(members: Members, shard: Shard) -> None:
-    """Raise _Unfit unless the first member and the last, and none before or after, are in the archive."""
+    """Raise Unfit unless the first member and the last, and none before or after, are in the archive."""
     found = Members(shard)
     try:
         Hops(shard, found).run(0, members.offsets[0])
         Hops(shard, found).run(members.offsets[-1] - BLOCK, shard.size)
     except DecodeError as error:
-        raise _Unfit(f"is of another archive, or the archive is damaged ({error})") from None
+        raise Unfit(f"is of another archive, or the archive is damaged ({error})") from None
     ends = [(members.offsets[i], members.sizes[i]) for i in (0, -1)]
     if list(zip(found.offsets, found.sizes, strict=True)) != ends:
-        raise _Unfit("does not say what is in the archive: was that changed since?")
+        raise Unfit("does not say what is in the archive: was that changed since?")
 
 
 def _starts(data: bytes, shard: Shard) -> NDArray[np.int64] | None:
@@ -119,7 +88,7 @@ def _starts(data: bytes, shard: Shard) -> NDArray[np.int64] | None:
         return None
     starts = np.frombuffer(data, "<u8")
     if (starts % BLOCK).any() or (starts[1:] <= starts[:-1]).any() or starts[-1] > shard.size:
-        raise _Unfit("does not say where samples begin in the archive: was that changed since?")
+        raise Unfit("does not say where samples begin in the archive: was that changed since?")
     return starts[:-1].astype(np.int64)
 
 
@@ -131,14 +100,14 @@ def _in_parts(starts: NDArray[np.int64], shard: Shard) -> Members:
     def part(start: int, stop: int) -> Members:
         members = Members(shard)
         if (end := Hops(shard, members).run(start, stop)) != stop and stop != shard.size:
-            raise _Unfit(f"says that a sample begins at byte {stop} of the archive, and a member ends at {end}")
+            raise Unfit(f"says that a sample begins at byte {stop} of the archive, and a member ends at {end}")
         return members
 
     with ThreadPoolExecutor(len(cuts), "dataload-index") as pool:
         try:
             found = list(pool.map(part, cuts, stops))
         except DecodeError as error:
-            raise _Unfit(f"does not say where samples begin in the archive ({error})") from None
+            raise Unfit(f"does not say where samples begin in the archive ({error})") from None
     members = found[0]
     for other in found[1:]:
         members.extend(other)

@@ -3,24 +3,18 @@
 from __future__ import annotations
 
 import re
-import warnings
 
 import numpy as np
 
-from dataload.errors import SourceNotFound, StorageError
+from dataload.shards.beside import Unfit, scan_by_index
 from dataload.shards.scanning import Scan
 from dataload.shards.tfrecord import FIELD, FOOT, HEAD, WrongFrame, framed_size, scan_tfrecord
 from dataload.storage.base import Range
-from dataload.storage.places import Place, Shard
+from dataload.storage.places import Shard
 
-_MAX_BYTES = 1 << 30
 # As many records are looked up in the file: its first, its last and some between them.
 _COMPARED = 32
 _SUFFIX = re.compile(r"\.(tfrecords?|tfrec)$")
-
-
-class _Unfit(Exception):
-    """An index that does not fit its file; the message goes on after its name."""
 
 
 def scan_beside(shard: Shard) -> Scan:
@@ -32,50 +26,25 @@ def scan_beside(shard: Shard) -> Scan:
     Raises:
         The errors of `scan_tfrecord`.
     """
-    for beside in _beside(shard.place):
-        data = _read(beside)
-        if data is None:
-            continue
-        try:
-            return _fit(data, shard)
-        except _Unfit as error:
-            warnings.warn(
-                f"{beside.url}: {error}; {shard.place.url} is read through in its place: make it anew, or delete it",
-                RuntimeWarning,
-                stacklevel=2,
-            )
-    return scan_tfrecord(shard)
-
-
-def _beside(file: Place) -> list[Place]:
-    stem = _SUFFIX.sub("", file.name)
-    names = [f"{file.name}.index", f"{stem}.index", f"{stem}.tfindex", f"{file.name}.idx", f"{stem}.idx"]
-    return [Place(file.store, name) for name in dict.fromkeys(names)]
-
-
-def _read(beside: Place) -> bytes | None:
-    """Return what is in an index, None where there is none that can be read."""
-    try:
-        size, tag = beside.stat()
-        return beside.read(0, size, tag) if size <= _MAX_BYTES else None
-    except (SourceNotFound, StorageError):
-        # A store that lets nobody list answers that one may not read what is not there.
-        return None
+    name = shard.place.name
+    stem = _SUFFIX.sub("", name)
+    names = (f"{name}.index", f"{stem}.index", f"{stem}.tfindex", f"{name}.idx", f"{stem}.idx")
+    return scan_by_index(shard, names, _fit, scan_tfrecord)
 
 
 def _fit(data: bytes, shard: Shard) -> Scan:
-    """Return what an index says, compared with the file, or raise _Unfit."""
+    """Return what an index says, compared with the file, or raise Unfit."""
     try:
         numbers = np.array([int(word) for word in data.split()], np.int64)
     except (ValueError, OverflowError):
-        raise _Unfit("is no list of numbers") from None
+        raise Unfit("is no list of numbers") from None
     if len(numbers) % 2:
-        raise _Unfit(f"has {len(numbers)} numbers, which are no pairs of offset and size")
+        raise Unfit(f"has {len(numbers)} numbers, which are no pairs of offset and size")
     offsets, sizes = np.ascontiguousarray(numbers[::2]), np.ascontiguousarray(numbers[1::2])
     stops = offsets + sizes
     starts = np.concatenate([np.zeros(1, np.int64), stops])
     if (sizes < HEAD + FOOT).any() or (offsets != starts[:-1]).any() or starts[-1] != shard.size:
-        raise _Unfit("its records do not fill the file one behind the other: was that changed since?")
+        raise Unfit("its records do not fill the file one behind the other: was that changed since?")
     some = np.unique(np.linspace(0, len(offsets) - 1, min(_COMPARED, len(offsets))).astype(np.int64))
     store, name, tag = shard.place.store, shard.place.name, shard.tag
     heads = store.read_many([Range(name, start, start + HEAD, tag) for start in offsets[some].tolist()])
@@ -83,7 +52,7 @@ def _fit(data: bytes, shard: Shard) -> Scan:
         try:
             size = framed_size(head)
         except WrongFrame as error:
-            raise _Unfit(f"there is no record at byte {offsets[number]}, which {error}") from None
+            raise Unfit(f"there is no record at byte {offsets[number]}, which {error}") from None
         if size != sizes[number]:
-            raise _Unfit(f"record {number} has {size} bytes in the file, and {sizes[number]} here")
+            raise Unfit(f"record {number} has {size} bytes in the file, and {sizes[number]} here")
     return Scan(None, {FIELD: offsets}, {FIELD: sizes})
