@@ -5,24 +5,32 @@ Each lies in a folder named after what it holds; a folder without the finish mar
 
 from __future__ import annotations
 
+import io
 import shutil
+import tarfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dataload.measuring.server import running_server
+
 SEED = 20_240_607
 # Data set -> format, Hz, and the least and most seconds of a file.
 AUDIO = {"speech": ("flac", 16_000, (4.0, 16.0)), "clips": ("wav", 8_000, (0.3, 0.5))}
 IMAGE = (3, 224, 224)
 TABLES, ROWS, COLUMNS = 5, 10_000, 8
+OBJECT_BYTES, LATENCY = 100_000, 0.03
+HEAD_BYTES = 4096
+LABELS = 10
 _MARKER = "complete"
 
 
 def prepare(root: Path, name: str, samples: int) -> Path:
     """Return the folder of a data set of so many samples, made if it is not there; workloads without one give root."""
-    if name not in (*AUDIO, "images"):
+    if name not in (*AUDIO, "images", "objects"):
         return root
     folder = root / f"{name}-{samples}-seed{SEED}"
     if not (folder / _MARKER).exists():
@@ -30,6 +38,10 @@ def prepare(root: Path, name: str, samples: int) -> Path:
         folder.mkdir(parents=True)
         if name in AUDIO:
             _make_audio(folder, samples, *AUDIO[name])
+        elif name == "objects":
+            for number in range(samples):
+                data = np.random.default_rng([SEED, 4, number]).bytes(OBJECT_BYTES)
+                (folder / f"{number:06d}.bin").write_bytes(data)
         else:
             _make_images(folder, samples)
         (folder / _MARKER).touch()
@@ -44,6 +56,44 @@ def files(folder: str | Path, suffix: str) -> list[str]:
 def audio(folder: str | Path, dataset: str) -> list[str]:
     """Return the paths of `speech` or `clips` in their order."""
     return files(folder, AUDIO[dataset][0])
+
+
+def objects(folder: str | Path) -> tuple[str, list[str]]:
+    """Serve the objects of `remote` until this process ends; return the server's URL and their names, in order."""
+    # Nobody leaves it: the runner ends all processes of this session.
+    server = running_server(folder, f"--latency={LATENCY}")
+    _running.append(server)
+    return server.__enter__().url, [Path(path).name for path in files(folder, "bin")]
+
+
+_running: list[Any] = []
+
+
+def tars(folder: str | Path, samples: int, size: int, members: Callable[[int], dict[str, bytes]]) -> list[str]:
+    """Return the paths of tar files with so many samples each, which are written beside the data set once."""
+    root = Path(folder) / f"tars-{size}"
+    if not (root / _MARKER).exists():
+        root.mkdir(exist_ok=True)
+        for first in range(0, samples, size):
+            with tarfile.open(root / f"{first:06d}.tar", "w") as tar:
+                for number in range(first, min(first + size, samples)):
+                    for suffix, data in members(number).items():
+                        member = tarfile.TarInfo(f"{number:06d}.{suffix}")
+                        member.size = len(data)
+                        tar.addfile(member, io.BytesIO(data))
+        (root / _MARKER).touch()
+    return files(root, "tar")
+
+
+def audio_tars(folder: str | Path, dataset: str, samples: int, size: int) -> list[str]:
+    """Return the paths of tar files of `speech` or `clips`, each sample with a label."""
+    paths, suffix = audio(folder, dataset), AUDIO[dataset][0]
+    return tars(folder, samples, size, lambda i: {suffix: Path(paths[i]).read_bytes(), "cls": str(i % LABELS).encode()})
+
+
+def head(data: bytes) -> NDArray[np.uint8]:
+    """Return the first bytes of a member: (4096,) uint8, zeros behind a short one."""
+    return np.frombuffer(data[:HEAD_BYTES].ljust(HEAD_BYTES, b"\0"), np.uint8)
 
 
 def arrays(folder: str | Path, dataset: str, samples: int) -> list[NDArray[np.float32]]:

@@ -81,6 +81,10 @@ GOALS = (
     Goal("python", "best peer", BASE, PEERS, 1.0),
     Goal("latency", "10 x best peer with 2 workers", BASE, PEERS, 10.0),
     Goal("latency", "0.95 x peers that are given as many threads", BASE, ("any by hand",), 0.95),
+    Goal("shards", "3 x WebDataset", BASE[:2], ("webdataset",), 3.0),
+    Goal("shards speech", "1.3 x WebDataset", BASE[:2], ("webdataset",), 1.3),
+    Goal("remote", "90 % of the limit", BASE[:2], ("limit",), 0.9),
+    Goal("remote", "5 x torch with fsspec", BASE[:2], ("torch",), 5.0),
     *(
         Goal(name, "auto within 10 % of thread and process", ("dataload auto",), BASE[:2], 0.9)
         for name in ("speech", "clips", "images", "python")

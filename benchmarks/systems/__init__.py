@@ -13,6 +13,7 @@ Role = Literal["dataload", "peer", "by hand", "limit", "reference"]
 
 AUDIO = ("speech", "clips")
 ORDINARY = (*AUDIO, "images", "table", "python", "latency")
+SHARDS = ("shards", "shards speech")
 ADAPTERS = ("adapters speech", "adapters images")
 KINDS = ("thread", "process", "auto")
 # Modules -> packages that they need, where those have other names or there is none.
@@ -65,30 +66,31 @@ def _ours(name: str, worker: str, *workloads: str, fast: bool = False, **options
 
 _32 = {"threads": 32}
 _ALL = (
-    _ours("dataload thread", "thread"),
-    _ours("dataload process", "process", *ORDINARY, "start"),
+    _ours("dataload thread", "thread", *ORDINARY, *SHARDS, "remote"),
+    _ours("dataload process", "process", *ORDINARY, *SHARDS, "remote", "start"),
     _ours("dataload auto", "auto"),
     *(_ours(f"dataload {kind} +fast", kind, *AUDIO, fast=True) for kind in KINDS),
     # Gathering rows in memory takes less time than handing a batch over; torch has no workers there either.
     _ours("dataload no workers", "serial", "table"),
-    System("torch", "torch"),
+    System("torch", "torch", (*ORDINARY, "remote")),
     System("torch, numpy kernel", "torch", AUDIO, {"kernel": "numpy"}),
     System("torch, batches by hand", "torch", ("images", "table"), {"by_hand": True}, "by hand", quick=False),
     System("tf.data", "tfdata"),
     System("grain threads=0", "grain", options={"threads": 0}, quick=False),
     # In `latency` its 16 threads are compared with 16 of the others', below.
     System("grain default", "grain", (*AUDIO, "images", "table", "python"), quick=False),
-    System("grain threads=2", "grain", options={"threads": 2}),
+    System("grain threads=2", "grain", (*ORDINARY, "remote"), {"threads": 2}),
     System("grain processes", "grain", (*ORDINARY, "start"), {"threads": 1, "processes": True}),
-    System("spdl", "spdl"),
+    System("spdl", "spdl", (*ORDINARY, "remote")),
     System("spdl default", "spdl", (*AUDIO, "images", "table"), {"stages": True}, quick=False),
     System("spdl processes", "spdl", ("python",), {"processes": True}),
     System("lhotse", "lhotse"),
-    System("webdataset", "webdataset"),
+    System("webdataset", "webdataset", (*ORDINARY, *SHARDS)),
     System("tf.data, 32 threads", "tfdata", ("latency",), _32, "by hand", quick=False),
     System("grain, 32 threads", "grain", ("latency",), _32, "by hand", quick=False),
     System("spdl, 32 threads", "spdl", ("latency",), _32, "by hand", quick=False),
-    System("limit", "limit", role="limit"),
+    System("spdl, 32 threads on objects", "spdl", ("remote",), _32, "by hand", quick=False),
+    System("limit", "limit", (*ORDINARY, *SHARDS, "remote"), role="limit"),
     System("limit +fast", "limit", AUDIO, role="limit", fast=True),
     System("reference", "dataload", (), {"worker": "serial"}, "reference"),
     # Rows of workloads that look at one thing only.

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.data import AUDIO, arrays
+from benchmarks.data import AUDIO, arrays, audio_tars, head, objects
 from benchmarks.systems.kernels import Float32, Mapped, Work, log_mel
 from benchmarks.workloads import Job
-from dataload import ArraySource, FileSource, Loader
+from dataload import ArraySource, FileSource, Loader, TarSource
 from dataload.measuring import endless
 from dataload.transforms import DecodeAudio
 
@@ -33,6 +33,30 @@ def _python(job: Job) -> Iterator[Any]:
 def _latency(job: Job) -> Iterator[Any]:
     work = Work.of(job)
     return _stream(job, Mapped(work.keys, work.function), read_concurrency=16)
+
+
+def _shards(job: Job) -> Iterator[Any]:
+    return _stream(job, TarSource(_tars(job), x=(AUDIO[job.dataset][0], head), label=("cls", int)))
+
+
+def _shards_audio(job: Job) -> Iterator[Any]:
+    transform = log_mel(job)
+    source = TarSource(_tars(job), audio=AUDIO[job.dataset][0])
+    return _stream(job, source, transforms={"audio": [DecodeAudio(transform.sample_rate), transform]})
+
+
+def _tars(job: Job) -> list[str]:
+    # As large as WebDataset's, which makes a batch of the samples of one.
+    return audio_tars(job.data, job.dataset, job.samples, 2 * job.batch_size)
+
+
+def _remote(job: Job) -> Iterator[Any]:
+    url, names = objects(job.data)
+    return _stream(job, FileSource(url, names=names, x=_bytes))
+
+
+def _bytes(path: Any) -> Any:
+    return np.frombuffer(path.read_bytes(), np.uint8)
 
 
 def _sample(index: int) -> Float32:
@@ -103,5 +127,8 @@ RUNS = {
     **dict.fromkeys(("images", "table", "start", "adapters images"), _gathered),
     "python": _python,
     "latency": _latency,
+    "shards": _shards,
+    "shards speech": _shards_audio,
+    "remote": _remote,
     "growth samples": _growth,
 }

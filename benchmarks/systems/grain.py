@@ -74,6 +74,6 @@ def _stream(job: Job, source: Any, function: Callable[[Any], Any] | None = None,
 
 
 RUNS = {
-    **dict.fromkeys(("speech", "clips", "python", "latency"), _mapped),
+    **dict.fromkeys(("speech", "clips", "python", "latency", "remote"), _mapped),
     **dict.fromkeys(("images", "table", "start"), _gathered),
 }

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.data import arrays, audio
+from benchmarks.data import arrays, audio, objects
 from benchmarks.workloads import Job
 from dataload.transforms import LogMel
 
@@ -47,6 +47,9 @@ class Work:
         if job.dataset == "table":
             columns = arrays(job.data, job.dataset, job.samples)
             return cls(range(len(columns[0])), lambda i: tuple(column[i] for column in columns), _stack_columns)
+        if job.dataset == "objects":
+            url, names = objects(job.data)
+            return cls([f"{url}/{name}" for name in names], fetch)
         return cls(range(job.samples), wait if job.workload == "latency" else Burn(job.options["iterations"]))
 
 
@@ -104,6 +107,13 @@ def wait(index: int) -> Float32:
     """Return a sample that takes 20 ms to arrive."""
     time.sleep(WAIT)
     return np.full(4, index, np.float32)
+
+
+def fetch(url: str) -> NDArray[np.uint8]:
+    """Return the bytes of an object, read as fsspec's users do."""
+    import fsspec
+
+    return np.frombuffer(fsspec.filesystem("http").cat_file(url), np.uint8)
 
 
 def count_iterations() -> int:

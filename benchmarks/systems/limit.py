@@ -6,15 +6,23 @@ again. There is none for waiting.
 
 from __future__ import annotations
 
+import threading
+from collections import deque
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from http.client import HTTPConnection
 from typing import Any
 
 import numpy as np
 
-from benchmarks.data import arrays, audio
+from benchmarks.data import arrays, audio, objects
 from benchmarks.systems.kernels import Work, log_mel
 from benchmarks.workloads import Job
 from dataload.transforms import DecodeAudio
+
+# What a worker of dataload has under way where reads wait for a network.
+_CONNECTIONS = 16
+_BATCHES_AHEAD = 3
 
 
 def _audio(job: Job) -> Iterator[Any]:
@@ -43,11 +51,39 @@ def _python(job: Job) -> Iterator[Any]:
         yield [burn(i) for i in numbers]
 
 
+def _remote(job: Job) -> Iterator[Any]:
+    """Read objects over as many connections as a worker of dataload, and nothing else."""
+    url, names = objects(job.data)
+    host = url.removeprefix("http://")
+    local = threading.local()
+
+    def read(name: str) -> int:
+        if not hasattr(local, "connection"):
+            local.connection = HTTPConnection(host)
+        local.connection.request("GET", f"/{name}")
+        return len(local.connection.getresponse().read())
+
+    with ThreadPoolExecutor(_CONNECTIONS) as pool:
+        waiting: deque[Any] = deque()
+        for numbers in _batches(job):
+            waiting.append([pool.submit(read, names[i]) for i in numbers])
+            if len(waiting) > _BATCHES_AHEAD:
+                yield [np.array([future.result() for future in waiting.popleft()])]
+
+
 def _batches(job: Job) -> Iterator[Any]:
     numbers = np.arange(job.samples // job.batch_size * job.batch_size).reshape(-1, job.batch_size)
     while True:
         yield from numbers
 
 
-RUNS = {"speech": _audio, "clips": _audio, "images": _gather, "table": _gather, "python": _python}
-CANNOT = {"latency": "waiting takes no core"}
+RUNS = {
+    "speech": _audio,
+    "clips": _audio,
+    "images": _gather,
+    "table": _gather,
+    "python": _python,
+    "shards speech": _audio,
+    "remote": _remote,
+}
+CANNOT = {"latency": "waiting takes no core", "shards": "reading by number is what is measured"}

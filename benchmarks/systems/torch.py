@@ -114,5 +114,6 @@ RUNS = {
     "table": _table,
     "python": _mapped,
     "latency": _mapped,
+    "remote": _mapped,
     "start": _start,
 }

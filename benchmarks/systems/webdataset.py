@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,7 +11,7 @@ import soundfile
 import torch
 import webdataset
 
-from benchmarks.data import AUDIO, audio, files, images
+from benchmarks.data import AUDIO, audio_tars, head, images, tars
 from benchmarks.systems.kernels import log_mel, pad
 from benchmarks.workloads import Job
 from dataload.measuring import endless
@@ -22,12 +21,25 @@ _BATCHES_PER_SHARD = 2
 
 
 def _audio(job: Job) -> Iterator[Any]:
-    transform, suffix, paths = log_mel(job), AUDIO[job.dataset][0], audio(job.data, job.dataset)
+    transform, suffix = log_mel(job), AUDIO[job.dataset][0]
 
     def decode(sample: dict[str, Any]) -> Any:
         return transform(soundfile.read(io.BytesIO(sample[suffix]), dtype="float32")[0])
 
-    return _stream(job, _shards(job, suffix, lambda i: Path(paths[i]).read_bytes()), decode, pad)
+    return _stream(job, audio_tars(job.data, job.dataset, job.samples, _size(job)), decode, pad)
+
+
+def _heads(job: Job) -> Iterator[Any]:
+    suffix = AUDIO[job.dataset][0]
+
+    def decode(sample: dict[str, Any]) -> Any:
+        return head(sample[suffix]), int(sample["cls"])
+
+    def collate(rows: Any) -> Any:
+        heads, labels = zip(*rows, strict=True)
+        return torch.from_numpy(np.stack(heads)), torch.tensor(labels)
+
+    return _stream(job, audio_tars(job.data, job.dataset, job.samples, _size(job)), decode, collate)
 
 
 def _images(job: Job) -> Iterator[Any]:
@@ -39,21 +51,13 @@ def _images(job: Job) -> Iterator[Any]:
     def decode(sample: dict[str, Any]) -> Any:
         return np.frombuffer(sample["bin"], array.dtype).reshape(array.shape[1:])
 
-    return _stream(job, _shards(job, "bin", encode), decode, lambda rows: torch.from_numpy(np.stack(rows)))
+    shards = tars(job.data, job.samples, _size(job), lambda i: {"bin": encode(i)})
+    return _stream(job, shards, decode, lambda rows: torch.from_numpy(np.stack(rows)))
 
 
-def _shards(job: Job, suffix: str, encode: Callable[[int], bytes]) -> list[str]:
-    """Write the tar files beside the data set, once."""
-    size = _BATCHES_PER_SHARD * job.batch_size
-    folder = Path(job.data) / f"tar-{size}"
-    if not (folder / "complete").exists():
-        folder.mkdir(exist_ok=True)
-        for first in range(0, job.samples, size):
-            with webdataset.TarWriter(str(folder / f"{first:06d}.tar")) as tar:
-                for i in range(first, min(first + size, job.samples)):
-                    tar.write({"__key__": f"{i:06d}", suffix: encode(i)})
-        (folder / "complete").touch()
-    return files(folder, "tar")
+def _size(job: Job) -> int:
+    """Return how many samples a shard has."""
+    return _BATCHES_PER_SHARD * job.batch_size
 
 
 def _stream(job: Job, shards: list[str], decode: Callable[..., Any], collate: Callable[..., Any]) -> Iterator[Any]:
@@ -63,7 +67,7 @@ def _stream(job: Job, shards: list[str], decode: Callable[..., Any], collate: Ca
     return endless(webdataset.WebLoader(dataset, batch_size=None, num_workers=job.workers, persistent_workers=True))
 
 
-RUNS = {"speech": _audio, "clips": _audio, "images": _images}
+RUNS = {"speech": _audio, "clips": _audio, "images": _images, "shards": _heads, "shards speech": _audio}
 CANNOT = {
     "table": "streams tar files; arrays in memory are no source for it",
     "python": "runs in torch's DataLoader: see torch",

@@ -1,6 +1,8 @@
 """A web server that is busy, resets, cuts answers short and falls silent: no sample is lost, repeated or wrong."""
 
 import hashlib
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -61,3 +63,17 @@ def test_a_server_that_falls_silent_is_not_waited_for_for_ever(objects):
         source = FileSource(server.url, names=["00001.bin"], x=number_and_digest, storage_options=options)
         with pytest.raises(StorageError, match=r"00001\.bin: cannot be read, tried 2 times"):
             source[0]
+
+
+def test_a_program_ends_while_reads_hang(objects):
+    with running_server(objects, "--faults=stall=1") as server:
+        program = (
+            "import threading, time\n"
+            "from dataload.storage.base import Range\n"
+            "from dataload.storage.places import place\n"
+            f"store = place({server.url!r}, {{'timeout': 100}}).store\n"
+            "ranges = [Range(f'{i:05}.bin', 0, 10) for i in range(9)]\n"
+            "threading.Thread(target=store.read_many, args=[ranges], daemon=True).start()\n"
+            "time.sleep(1)\n"
+        )
+        subprocess.run([sys.executable, "-c", program], timeout=30, check=True)
