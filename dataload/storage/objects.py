@@ -35,6 +35,7 @@ class ObjectBackend:
         from obstore import store
 
         from_url: Any = store.from_url
+        _check_not_forked(root)
 
         self._root = root
         self._web = root.startswith(("http://", "https://"))
@@ -61,6 +62,8 @@ class ObjectBackend:
         """Return size and tag of an object."""
         import obstore
 
+        _check_not_forked(self._root)
+
         try:
             found = obstore.head(self._store, self._key(name))
         except Exception as error:
@@ -70,6 +73,8 @@ class ObjectBackend:
     def get(self, name: str, start: int, stop: int | None, tag: str) -> Got:
         """Return the bytes of a range that is not empty, and of what object they are."""
         import obstore
+
+        _check_not_forked(self._root)
 
         options: dict[str, Any] = {}
         if stop is not None:
@@ -91,6 +96,8 @@ class ObjectBackend:
         """Yield the objects in a folder."""
         import obstore
 
+        _check_not_forked(self._root)
+
         if self._web:
             raise StorageError(
                 f"{self._root}/{folder}: a web server cannot list what it has: give the names, with braces as in "
@@ -108,6 +115,8 @@ class ObjectBackend:
     def put(self, name: str, whole: BinaryIO) -> None:
         """Make or replace an object."""
         import obstore
+
+        _check_not_forked(self._root)
 
         try:
             obstore.put(self._store, self._key(name), whole)
@@ -154,6 +163,21 @@ class ObjectBackend:
         if isinstance(error, exceptions.GenericError) and (status is None or status in _PASSING):
             return Passing(text)
         return StorageError(f"{url}: {text}")
+
+
+# The process in which obstore was first used: its threads do not exist in a fork, where a call would wait for ever.
+_first_used_in: list[int] = []
+
+
+def _check_not_forked(root: str) -> None:
+    """Raise StorageError in a fork of a process that has used obstore."""
+    if not _first_used_in:
+        _first_used_in.append(os.getpid())
+    elif _first_used_in[0] != os.getpid():
+        raise StorageError(
+            f"{root}: cannot be read in this process, a fork of one that has read from a store before: start it "
+            "without fork (multiprocessing_context=\"spawn\" in torch's DataLoader), or let the Loader's own workers read"
+        )
 
 
 def _found(meta: Any) -> Found:

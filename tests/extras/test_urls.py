@@ -1,6 +1,8 @@
 """The quickstart with a URL in place of a folder: the same batches, read ahead, with errors that name the object."""
 
+import os
 import pickle
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -175,3 +177,22 @@ def test_environment_variables_will_do(bucket, monkeypatch):
     monkeypatch.setenv("AWS_ALLOW_HTTP", "true")
     assert len(FileSource("s3://clips/recordings", "**/*.wav")) == 48
     assert DecodeAudio(8_000)(str(FileSource("s3://clips/recordings", "**/*.wav").path(0))).dtype == np.float32
+
+
+def test_a_fork_of_a_process_that_has_read_from_a_store_is_told_so_and_does_not_hang(clip_folder):
+    name = sorted(path.name for path in clip_folder.glob("*.wav"))[0]
+    with running_server(clip_folder) as server:
+        at = place(f"{server.url}/{name}")
+        at.read(0, 4)
+        child = os.fork()
+        if not child:
+            code = 1
+            try:
+                signal.alarm(30)
+                with pytest.raises(StorageError, match="a fork of one that has read from a store before: start it"):
+                    at.read(0, 4)
+                code = 0
+            finally:
+                os._exit(code)
+        assert os.waitpid(child, 0)[1] == 0
+        assert at.read(0, 4) == b"RIFF"
