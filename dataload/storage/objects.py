@@ -176,7 +176,7 @@ def _check_not_forked(root: str) -> None:
     elif _first_used_in[0] != os.getpid():
         raise StorageError(
             f"{root}: cannot be read in this process, a fork of one that has read from a store before: start it "
-            "without fork (multiprocessing_context=\"spawn\" in torch's DataLoader), or let the Loader's own workers read"
+            "without fork (torch: multiprocessing_context='spawn'), or let the Loader's own workers read"
         )
 
 
