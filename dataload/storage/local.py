@@ -140,6 +140,10 @@ class LocalStore:
                 self._open.popitem(last=False)
         return file
 
+    def unlock(self) -> None:
+        """Have a lock of its own, in a fork made while another thread held the one of its parent."""
+        self._lock = threading.Lock()
+
     def __reduce__(self) -> tuple[Any, ...]:
         return (_local, ())
 
@@ -148,6 +152,8 @@ class LocalStore:
 
 
 LOCAL = LocalStore()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=LOCAL.unlock)
 
 
 def _local() -> LocalStore:

@@ -5,6 +5,7 @@ Worker processes are sent them apart from the pipeline, over their own socket.
 
 from __future__ import annotations
 
+import os
 import secrets
 import threading
 from collections.abc import Mapping
@@ -16,6 +17,16 @@ Vault = dict[str, dict[str, Any]]
 
 _lock = threading.Lock()
 _vault: Vault = {}
+
+
+def _unlock() -> None:
+    global _lock
+    _lock = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    # A fork made while another thread holds the lock would wait for ever for that thread, which it does not have.
+    os.register_at_fork(after_in_child=_unlock)
 
 
 def keep(options: Mapping[str, Any] | None) -> str:
