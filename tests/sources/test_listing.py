@@ -1,13 +1,17 @@
 """The names that match a pattern are the same in a store as on a disk, in the same order."""
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from programs import program, python
 
 from dataload import FileSource
 from dataload.errors import ConfigError, SourceNotFound
 from dataload.sources.listing import name_matcher
 from dataload.sources.walk import matching_files
+from dataload.storage.base import Found
 
 PARTS = st.sampled_from(["a", "b.wav", "A.WAV", ".h", "c-1.flac", ".x.wav", "ab"])
 NAMES = st.lists(st.lists(PARTS, min_size=1, max_size=3).map("/".join), min_size=1, max_size=12)
@@ -58,3 +62,35 @@ def test_names_are_taken_in_their_order_from_a_list_and_from_manifests(tmp_path)
             FileSource(tmp_path, names=bad)
     with pytest.raises(ConfigError, match="leave out the pattern"):
         FileSource(tmp_path, "*.wav", names=names)
+
+
+class Million:
+    """A store with a million objects."""
+
+    remote = True
+
+    def url(self, name):
+        return f"s3://bucket/{name}"
+
+    def list(self, prefix, deep):
+        for number in range(1_000_000):
+            yield Found(f"{prefix}speaker-{number // 1000:04}/utterance-{number:08}.flac", number, f'"{number:032x}"')
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads /proc")
+def test_a_million_objects_take_less_than_150_megabytes(tmp_path):
+    code = """
+        import sys
+        sys.path.insert(0, sys.argv[1])
+        from sources.test_listing import Million
+        from dataload.sources.listing import list_store
+        def peak():
+            return next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmHWM"))
+        before = peak()
+        listing = list_store(Million(), "recordings", "**/*.flac", False)
+        assert len(listing.names.ends) == 1_000_000 and listing.about(7) == (7, '"' + "0" * 31 + '7"')
+        print((peak() - before) // 1024)
+    """
+    found = python(program(tmp_path, code), Path(__file__).parents[1], cwd=tmp_path)
+    assert int(found) < 150, found
