@@ -1,5 +1,6 @@
 import io
 import json
+import sys
 
 import numpy as np
 import pytest
@@ -90,6 +91,8 @@ source = [{"a": sound}, {"a": sound, "b": None}, {"a": sound[:60]}]
 """)
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))
+    # Of another test in this process.
+    monkeypatch.delitem(sys.modules, "mine", raising=False)
     printed = info(capsys, "mine:source")
     assert "field 'b': in 1 of 3 samples" in printed
     assert "field 'a': 1 of 3 cannot be read, the first: " in printed

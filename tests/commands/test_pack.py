@@ -4,6 +4,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import tarfile
 import time
 import tracemalloc
@@ -425,6 +426,8 @@ def test_wrong_usage_exits_with_2_and_says_what_is_wrong(tmp_path, module, monke
     module("source = [{'a': 1}]\nword = 'x'\nempty = []")
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))
+    # Of another test in this process.
+    monkeypatch.delitem(sys.modules, "mine", raising=False)
     try:
         code = main(arguments)
     except SystemExit as left:
