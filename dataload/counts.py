@@ -9,8 +9,6 @@ from __future__ import annotations
 import threading
 from typing import NamedTuple
 
-_of_thread = threading.local()
-
 
 class Counts(NamedTuple):
     """What was counted.
@@ -33,14 +31,21 @@ class Counts(NamedTuple):
 NOTHING = Counts()
 
 
+class _OfThread(threading.local):
+    counts = NOTHING
+
+
+_of_thread = _OfThread()
+
+
 def count(counts: Counts) -> None:
     """Add to what this thread has counted."""
-    _of_thread.counts = getattr(_of_thread, "counts", NOTHING).plus(counts)
+    _of_thread.counts = _of_thread.counts.plus(counts)
 
 
 def take_counts() -> Counts:
     """Return what this thread has counted since the last call."""
-    counts: Counts = getattr(_of_thread, "counts", NOTHING)
+    counts = _of_thread.counts
     if counts is not NOTHING:
         _of_thread.counts = NOTHING
     return counts

@@ -139,7 +139,8 @@ class EpochIterator:
         self._next += 1
         self._tally.batch = self._next
         self._tally.work_seconds += result.seconds
-        self._tally.counts = self._tally.counts.plus(result.counts)
+        if any(result.counts):
+            self._tally.counts = self._tally.counts.plus(result.counts)
         size = self._sizes.pop(result.number)
         if result.bad:
             self._tally.bad(result.bad, self._options.max_errors)

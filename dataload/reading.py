@@ -47,7 +47,8 @@ class _Reads:
         if error is not None:
             self.errors[place] = error
         with self._lock:
-            self.counts = self.counts.plus(counts)
+            if any(counts):
+                self.counts = self.counts.plus(counts)
             self._left -= 1
             if self._left == 0:
                 self.done.set()
@@ -110,7 +111,8 @@ class ReadAhead:
                 self._begin(number)
             reads = self._started[number]
         reads.done.wait()
-        count(reads.counts)
+        if any(reads.counts):
+            count(reads.counts)
         samples: list[Any] = reads.values[0] if self._whole and not reads.errors else reads.values
         with self._lock:
             if self._closed:

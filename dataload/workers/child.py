@@ -66,7 +66,7 @@ class _Desk:
             self._spares = order.spares
         task = order.task
         if task.salvage is not None and order.replaces:
-            task = replace(task, salvage=replace(task.salvage, spares=self._spares))
+            task = task._replace(salvage=replace(task.salvage, spares=self._spares))
         self.slots.release(order.freed)
         self.runner.expect(task)
         self.tasks.put(task)

@@ -154,10 +154,10 @@ class ProcessWorkers:
         if salvage is None or (salvage.one_by_one and culprit is None):
             raise WorkerDied(obituary(str(dead), dead.exit_code, True, task, self._deaths[task.number]))
         if not salvage.one_by_one or culprit is None:
-            return replace(task, salvage=replace(salvage, one_by_one=True))
+            return task._replace(salvage=replace(salvage, one_by_one=True))
         end, cause = cause_of_death(dead.exit_code)
         fatal = {**salvage.fatal, culprit: f"the worker that made it {end}: {cause}"}
-        return replace(task, salvage=replace(salvage, fatal=fatal))
+        return task._replace(salvage=replace(salvage, fatal=fatal))
 
     def _dismiss(self, worker: RemoteWorker) -> None:
         if worker in self._workers:
