@@ -72,7 +72,8 @@ def place(path: str | os.PathLike[str], options: Options | None = None) -> Place
         return Place(*open_store(text, options))
     if options:
         raise ConfigError(f"storage_options goes with a URL, and {text!r} is a path of this machine: leave it out")
-    return Place(LOCAL, re.sub("(?i)^file://", "", text))
+    # On Windows both slashes part folders; names in stores know one.
+    return Place(LOCAL, re.sub("(?i)^file://", "", text).replace(os.sep, "/"))
 
 
 def expand_braces(pattern: str) -> Iterator[str]:
