@@ -26,7 +26,6 @@ from dataload.samplers.base import IndexArray
 from dataload.samples import Field, get_field, replace_field
 from dataload.sources.base import describe, fetch, fetch_stacked
 from dataload.stages import Stage
-from dataload.storage.pool import side_by_side
 
 Read = Callable[[], list[Any]]
 
@@ -136,6 +135,9 @@ class Pipeline:
 
     def prefetch(self, samples: list[Any]) -> list[Any]:
         """Return samples of the source with the files in them read, for those transforms that can do with that."""
+        # Only where samples are read ahead: a worker starts in the time that its imports take.
+        from dataload.storage.pool import side_by_side
+
         for name, read in self._prefetches:
             # A sample without the field says so when the transforms run.
             with suppress(LookupError):

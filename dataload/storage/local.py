@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 import stat
 import threading
 from collections import OrderedDict
@@ -108,7 +107,7 @@ class LocalStore:
         """Make or replace a file; it appears whole or not at all."""
         path = Path(name)
         # In the same folder, since only there it is renamed in one step; hidden, so that no pattern finds it.
-        unfinished = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+        unfinished = path.with_name(f".{path.name}.{os.urandom(4).hex()}")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             try:

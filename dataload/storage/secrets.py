@@ -6,7 +6,6 @@ Worker processes are sent them apart from the pipeline, over their own socket.
 from __future__ import annotations
 
 import os
-import secrets
 import threading
 from collections.abc import Mapping
 from typing import Any
@@ -39,7 +38,7 @@ def keep(options: Mapping[str, Any] | None) -> str:
         for token, kept in _vault.items():
             if kept == options:
                 return token
-        token = secrets.token_hex(8)
+        token = os.urandom(8).hex()
         _vault[token] = dict(options)
         return token
 
@@ -63,6 +62,11 @@ def look_up(token: str, url: str) -> dict[str, Any]:
             f"the storage_options of {url} are not known in this process, since pickles do not carry them: make the "
             "source here, or let the environment variables of the store say how to reach it"
         ) from None
+
+
+def for_workers() -> ForWorkers | None:
+    """Return what to send to worker processes: None where nothing is kept, so that they import nothing for it."""
+    return ForWorkers() if _vault else None
 
 
 class ForWorkers:

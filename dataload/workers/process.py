@@ -196,7 +196,7 @@ class ProcessWorkers:
 def _pack_pipeline(pipeline: Pipeline) -> Payload:
     try:
         shareable = replace(pipeline, source=packed(pipeline.source))
-        data, buffers = wire.dump_by_value((secrets.ForWorkers(), shareable, logs.levels()))
+        data, buffers = wire.dump_by_value((secrets.for_workers(), shareable, logs.levels()))
     except Exception as error:
         parts = {"the source": pipeline.source, "collate_fn": pipeline.collate}
         parts |= {f"transform {stage}": stage.transform for stage in pipeline.stages}
