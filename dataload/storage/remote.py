@@ -132,13 +132,16 @@ class RemoteStore:
         return result
 
     def _opened(self) -> Backend:
-        if self._backend is None:
+        backend = self._backend
+        if backend is None:
             with self._lock:
-                if self._backend is None:
+                # Another thread, whose first request fails, may take it away again at any moment.
+                backend = self._backend
+                if backend is None:
                     options = dict(secrets.look_up(self._token, self._root))
                     self._settings = _settings(options)
-                    self._backend = self._make(self._root, self._settings, options)
-        return self._backend
+                    backend = self._backend = self._make(self._root, self._settings, options)
+        return backend
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _store, (self._root, self._make, self._token)
