@@ -196,7 +196,8 @@ def open_store(url: str, options: Mapping[str, Any] | None) -> tuple[RemoteStore
         shown = f"{scheme}://…@{host.rpartition('@')[2]}/{name}"
         raise ConfigError(f"{shown}: a URL with a user or password in it: give these as storage_options")
     if "::" in url:
-        raise ConfigError(f"{url!r}: a URL inside of another: copy the object to a place of its own")
+        # Not shown: there may be a password in any part of it.
+        raise ConfigError(f"{scheme}://…::…: a URL inside of another: copy the object to a place of its own")
     if not host:
         raise ConfigError(f"{url!r}: says no bucket or host: write {scheme}://bucket/name")
     if scheme in ("http", "https") and re.search("[?#]", name):
