@@ -10,6 +10,9 @@ from dataload import FileSource
 from dataload.commands import main
 from dataload.shards.pack import Packing
 
+# Real processes and whole shards: `make check` does without.
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(autouse=True)
 def cache(tmp_path, monkeypatch):

@@ -25,6 +25,9 @@ from dataload.shards.pack import Packing
 from dataload.transforms import DecodeAudio
 from dataload.whole import WholeList
 
+# Real processes and whole shards: `make check` does without.
+pytestmark = pytest.mark.slow
+
 SPEECH = """
 from pathlib import Path
 from dataload import FileSource, Loader
