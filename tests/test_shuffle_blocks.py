@@ -21,6 +21,9 @@ from dataload.sources import groups
 from dataload.sources.runs import shuffled_in_blocks
 from dataload.sources.tables.arrow_files import ParquetGroups
 
+# Every kind of worker: `make check` does without.
+pytestmark = pytest.mark.slow
+
 GROUPS, ROWS = 20, 600
 
 

@@ -18,6 +18,9 @@ from dataload.errors import DecodeError, SourceError
 from dataload.shards.tar import scan_tar
 from dataload.storage.places import find_shards
 
+# Thousands of damaged archives: `make check` does without.
+pytestmark = pytest.mark.slow
+
 
 def scan(path):
     (shard,) = find_shards(str(path), ".tar")
