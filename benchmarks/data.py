@@ -60,7 +60,7 @@ def audio(folder: str | Path, dataset: str) -> list[str]:
 
 def objects(folder: str | Path) -> tuple[str, list[str]]:
     """Serve the objects of `remote` until this process ends; return the server's URL and their names, in order."""
-    # Nobody leaves it: the runner ends all processes of this session.
+    # Nobody leaves it: the runner ends the process group.
     server = running_server(folder, f"--latency={LATENCY}")
     _running.append(server)
     return server.__enter__().url, [Path(path).name for path in files(folder, "bin")]

@@ -14,9 +14,10 @@ import numpy as np
 from dataload.audio.reader import read_part
 from dataload.audio.segment import Segment
 from dataload.commands.arguments import UsageError
-from dataload.commands.survey import fields_of, is_file, is_image, is_sound, own_path
+from dataload.commands.survey import fields_of, is_file, is_image, is_sound
 from dataload.commands.target import AUDIO_SUFFIXES
 from dataload.measuring.pictures import new_figure, save
+from dataload.sources.files import own_path
 from dataload.storage.places import place
 from dataload.transforms import DecodeAudio, LogMel
 

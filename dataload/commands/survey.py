@@ -20,7 +20,7 @@ from dataload.errors import DataloadError
 from dataload.kinds import Kind, kind_of, number_dtype
 from dataload.samples import field_names, get_field
 from dataload.sources.base import describe, fetch
-from dataload.sources.files import FileSource
+from dataload.sources.files import own_path
 from dataload.sources.tfrecord import TFRecordSource
 from dataload.storage.places import is_url, place
 
@@ -143,11 +143,6 @@ def fields_of(source: Any, index: int) -> dict[str, Any]:
     if isinstance(sample, list):
         return {"": sample}
     return {str(name): get_field(sample, name) for name in field_names(sample)} or {"": sample}
-
-
-def own_path(source: Any, index: int) -> str | None:
-    """Return the path of a sample of a FileSource."""
-    return source.describe(index) if isinstance(source, FileSource) else None
 
 
 def is_file(value: Any, own: str | None) -> bool:

@@ -154,3 +154,8 @@ class FileSource:
     def __repr__(self) -> str:
         fields = "".join(f", {name}=..." for name in self._fields)
         return f"FileSource({self._where()!r}, {self._pattern!r}{fields}: {len(self)} files)"
+
+
+def own_path(source: Any, index: int) -> str | None:
+    """Return the path of a sample where it is a file of a `FileSource`, else None."""
+    return source.describe(index) if isinstance(source, FileSource) else None

@@ -143,7 +143,7 @@ def find_shards(
 def _matching(path: str, suffix: str, options: Options | None) -> list[Shard]:
     store, name = place(path, options)
     folder, _, last = name.rpartition("/")
-    if _MAGIC.search(last) and not is_web(path):
+    if has_magic(last) and not is_web(path):
         matches = re.compile(translate(last)).match
         listed, wanted = _listed(store, folder, matches, last.startswith(".")), f"matches {last!r}"
     elif path.endswith("/") or (not store.remote and Path(name).is_dir()):

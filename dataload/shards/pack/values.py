@@ -11,7 +11,7 @@ from dataload.errors import ConfigError, annotate
 from dataload.kinds import Kind, kind_of
 from dataload.samples import field_names, get_field, is_namedtuple, is_record
 from dataload.sources.base import describe, fetch
-from dataload.sources.files import FileSource
+from dataload.sources.files import own_path
 from dataload.storage.places import place
 
 _BARE = {Kind.ARRAY: "array", Kind.NUMBER: "number", Kind.TEXT: "text"}
@@ -59,7 +59,7 @@ class Samples:
         """
         (sample,) = fetch(self.source, [index])
         try:
-            own = self._own_path(index)
+            own = own_path(self.source, index)
             fields = self._fields(sample, own)
             if not fields:
                 raise ConfigError("the sample has no fields: there is nothing of it to pack")
@@ -74,9 +74,6 @@ class Samples:
     def describe(self, index: int) -> str:
         """Return what to call a sample in messages."""
         return describe(self.source, index)
-
-    def _own_path(self, index: int) -> str | None:
-        return self.source.describe(index) if isinstance(self.source, FileSource) else None
 
     def _fields(self, sample: Any, own: str | None) -> dict[str, Any]:
         if isinstance(sample, dict):
