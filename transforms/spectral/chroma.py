@@ -12,7 +12,8 @@ from dataload.registry import register
 from dataload.transforms.checks import Float32, check_matrix, finite_float, positive_float, positive_int, store
 from dataload.transforms.spectral.features import SpectrumTransform
 from dataload.transforms.spectral.framing import Complex64
-from dataload.transforms.spectral.numpy_kernels import magnitudes, matmul
+from dataload.transforms.spectral.numpy_kernels import magnitudes
+from dataload.transforms.spectral.products import matmul
 
 _A0 = 27.5  # Hz, the A four octaves below 440
 # The weight of the octaves is a bell around this one, counted from A0, and so many octaves wide.

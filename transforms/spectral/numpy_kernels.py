@@ -13,8 +13,8 @@ from dataload.transforms.checks import Float32
 from dataload.transforms.scratch import scratch
 from dataload.transforms.spectral.framing import Complex64, Framing
 from dataload.transforms.spectral.mel import Bank
+from dataload.transforms.spectral.products import ROWS, matmul
 
-_ROWS = 64
 _FEW = 32
 
 
@@ -142,7 +142,7 @@ def weigh(spectrum: Complex64, bank: Bank, power: float, out: Float32) -> None:
 def magnitudes(spectrum: Complex64, power: float) -> Float32:
     """Return the magnitudes to a power, in memory that the next call uses again, zeros in the rows `matmul` adds."""
     rows, bins = spectrum.shape
-    whole = scratch("magnitudes", (-(-rows // _ROWS) * _ROWS, bins))
+    whole = scratch("magnitudes", (-(-rows // ROWS) * ROWS, bins))
     whole[rows:] = 0.0
     # The magnitude squared is faster than the sum of two squares, whose halves numpy gathers with a stride.
     np.abs(spectrum, out=whole[:rows])
@@ -156,20 +156,3 @@ def raise_to(x: Float32, power: float) -> None:
         np.multiply(x, x, out=x)
     elif power != 1.0:
         np.power(x, power, out=x)
-
-
-def matmul(rows: Float32, matrix: Float32, out: Float32) -> None:
-    """Write `rows @ matrix`, always so many rows at a time.
-
-    BLAS computes products of few rows in another order, and a clip must have the same bits alone and in a batch.
-
-    Args:
-        rows: (n, k), n a multiple of 64 and at least that of `out`.
-        matrix: (k, m).
-        out: (frames, m).
-    """
-    n, k = rows.shape
-    whole = out if len(out) == n else scratch("products", (n, matrix.shape[1]))
-    np.matmul(rows.reshape(-1, _ROWS, k), matrix, out=whole.reshape(-1, _ROWS, matrix.shape[1]))
-    if whole is not out:
-        out[...] = whole[: len(out)]
