@@ -164,6 +164,7 @@ def raise_os_error(value):
     raise FileNotFoundError(2, "gone", "x.bin")
 
 
+@pytest.mark.slow
 @EVERY_KIND
 def test_an_exception_keeps_its_type_attributes_and_traceback(worker, num_workers):
     loader = Loader([5], transforms={}, worker=worker, num_workers=num_workers)

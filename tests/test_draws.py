@@ -69,6 +69,7 @@ def loader(transforms=augment, source=range(24), **options):
     return Loader(source, transforms=transforms, **{"batch_size": 4, "shuffle": True, "worker": "process", **options})
 
 
+@pytest.mark.slow
 @KINDS
 @pytest.mark.parametrize(
     "options",
@@ -130,6 +131,7 @@ def test_bad_samples_are_replaced_by_the_same_values(num_workers):
         assert conformance.equal(list(one), list(other))
 
 
+@pytest.mark.slow
 def test_auto_does_not_choose_threads_where_something_draws():
     with loader(source=range(4000), worker="auto", num_workers=2) as batches:
         for _ in range(20):

@@ -61,6 +61,7 @@ for _change in CHANGES:
         SEVERAL[_change.transform][_change.field].append(_change.value)
 
 
+@pytest.mark.slow
 @settings(max_examples=30)
 @given(data=st.data())
 def test_several_fields_changed_at_once_still_give_what_the_chain_gives(data):

@@ -55,6 +55,7 @@ def test_distinct_positions_go_to_distinct_places(n, key):
     assert len(np.unique(values)) == len(positions) and values.max() < n
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n", [64, 1000, 20000, 65535, 65536, 200000])
 def test_places_are_spread_evenly_over_keys(n):
     # Position 0 over many keys, in 16 bins: chi-square with 15 degrees of freedom is above 50 once in 80 000 times.

@@ -114,6 +114,7 @@ def test_every_float32_comes_back_nan_and_infinity_too(values):
     assert found.dtype == np.float32
 
 
+@pytest.mark.slow
 @given(st.dictionaries(st.text(max_size=20), st.lists(st.binary(max_size=300), min_size=1, max_size=3), max_size=5))
 def test_bytes_come_back_under_any_name(sample):
     found = parse_example(encode_example(sample))

@@ -19,6 +19,7 @@ PLAIN = st.recursive(
 )
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(PLAIN)
 def test_every_element_comes_back_as_it_was(value):
@@ -57,6 +58,7 @@ def test_what_is_not_plain_or_shares_something_large_travels_as_it_is(source):
     assert packed(source) is source
 
 
+@pytest.mark.slow
 def test_the_batches_are_the_same_and_messages_speak_of_the_list():
     source = [{"text": f"number {i}", "n": i, "tags": ["a"]} for i in range(5000)]
 

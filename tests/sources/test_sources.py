@@ -207,6 +207,7 @@ def test_several_files_a_folder_and_a_pattern_are_one_table(tmp_path):
         TableSource([parts[0], other])
 
 
+@pytest.mark.slow
 def test_only_a_few_row_groups_are_in_memory(tmp_path):
     # 40 groups of 1 MB; a read of the whole file would show.
     table = pa.table({"x": np.random.default_rng(0).normal(size=40 << 17)})

@@ -53,6 +53,7 @@ def cells(dialect):
     return st.text([c for c in "ab0,;\t|\"'\\\n\r é" if c not in without], max_size=8)
 
 
+@pytest.mark.slow
 @SOME
 @given(st.data(), dialects(), st.integers(1, 40))
 def test_any_text_in_any_dialect_comes_back_as_it_was_written(tmp_path, data, dialect, block):
@@ -98,6 +99,7 @@ def lost(text, value):
     return float(text) != value or (text.strip().lstrip("-").isdigit() and int(text) != int(value))
 
 
+@pytest.mark.slow
 @SOME
 @given(st.lists(NUMBERS, min_size=1, max_size=6), st.integers(1, 30), st.booleans())
 def test_no_value_is_changed_by_the_type_of_its_column(tmp_path, column, block, two_files):
@@ -210,6 +212,7 @@ def test_a_null_does_not_change_the_type_of_its_neighbours(tmp_path):
     assert [type(source[i]["n"]) for i in range(3)] == [type(row["n"]) for row in together]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("encoding", ["latin-1", "cp1252", "utf-16", "utf-16-be", "shift_jis", "gb18030", "utf-8-sig"])
 @pytest.mark.parametrize("packed", [False, True])
 def test_text_of_any_encoding_is_read_as_text(tmp_path, monkeypatch, encoding, packed):
@@ -236,6 +239,7 @@ def test_bytes_that_the_encoding_does_not_know_name_row_and_column(tmp_path, mon
         TableSource(path, encoding="klingon")
 
 
+@pytest.mark.slow
 def test_a_packed_file_is_read_in_any_order_and_cut_off_is_an_error(tmp_path, monkeypatch):
     monkeypatch.setattr(groups, "_BLOCK_BYTES", 1 << 12)
     monkeypatch.setattr("dataload.sources.tables.streams._STATE_EVERY", 1 << 14)

@@ -50,6 +50,7 @@ VALUES = st.recursive(
 ROWS = st.lists(st.dictionaries(st.sampled_from(["a", "b", "ключ"]), VALUES, max_size=3), min_size=1, max_size=6)
 
 
+@pytest.mark.slow
 @SOME
 @given(ROWS, st.integers(1, 60))
 def test_rows_of_any_structure_come_back_as_they_are_written(tmp_path, written, block):

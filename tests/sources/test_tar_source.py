@@ -95,6 +95,7 @@ def test_fields_are_suffixes_choices_of_them_functions_and_the_key(folder):
 MEMBERS = st.lists(st.sets(st.sampled_from(["a", "b", "seg.png", "日"]), min_size=1), min_size=1, max_size=8)
 
 
+@pytest.mark.slow
 @settings(max_examples=100)
 @given(MEMBERS, st.sampled_from(sorted(FORMATS)), st.sampled_from(["", "deep/", "x" * 90 + "/"]), st.integers(0, 2**32))
 def test_what_is_read_is_what_tarfile_reads(content, format, prefix, seed):
@@ -264,6 +265,7 @@ def test_a_resume_with_other_archives_is_refused(folder):
         other.load_state_dict(state)
 
 
+@pytest.mark.slow
 def test_damaged_archives_give_the_same_samples_or_an_error(tmp_path, budget):
     rng = random.Random(0)
     path = write(tmp_path / "a.tar", [(f"{i}.{suffix}", rng.randbytes(200)) for i in range(8) for suffix in ("a", "b")])

@@ -105,6 +105,7 @@ def test_braces_stand_for_names(pattern, names):
     assert list(expand_braces(pattern)) == names
 
 
+@pytest.mark.slow
 def test_a_million_names_are_enough():
     with pytest.raises(ConfigError, match="stands for more than 1000000 names"):
         list(expand_braces("{0..99999999999999999999}"))

@@ -156,6 +156,7 @@ def long_files(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("subtype", [subtype for subtype, _ in DRIFTING])
 def test_long_files_without_exact_seeks_are_read_in_blocks_that_are_always_the_same(long_files, subtype):
     path = long_files / subtype

@@ -41,6 +41,7 @@ def assert_same(together, apart):
         np.testing.assert_array_equal(a, b)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("transform", TRANSFORMS, ids=repr)
 @settings(max_examples=25, deadline=None)
 @given(lengths=st.lists(st.integers(300, 6_000), max_size=12), seed=st.integers(0, 1000))
