@@ -23,7 +23,7 @@ from dataload.errors import (
 )
 from dataload.transforms import DecodeAudio, LogMel
 
-pytestmark = pytest.mark.usefixtures("leaves_nothing")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("leaves_nothing")]
 EVERY_KIND = pytest.mark.parametrize(("worker", "num_workers"), [("thread", 0), ("thread", 2), ("process", 2)])
 ABOUT_PROCESSES = {"worker": "process", "num_workers": 1}
 
@@ -164,7 +164,6 @@ def raise_os_error(value):
     raise FileNotFoundError(2, "gone", "x.bin")
 
 
-@pytest.mark.slow
 @EVERY_KIND
 def test_an_exception_keeps_its_type_attributes_and_traceback(worker, num_workers):
     loader = Loader([5], transforms={}, worker=worker, num_workers=num_workers)

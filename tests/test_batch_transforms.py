@@ -9,6 +9,8 @@ from dataload import ArraySource, Chain, FileSource, Loader, RandomBatchTransfor
 from dataload.errors import ChainError
 from dataload.transforms import CutMix, DecodeAudio, LogMel, Mixup, SpecAugment
 
+pytestmark = pytest.mark.slow
+
 EVERY_KIND = pytest.mark.parametrize(("worker", "num_workers"), [("thread", 0), ("thread", 2), ("process", 2)])
 
 

@@ -9,6 +9,8 @@ from pathlib import Path
 import conformance
 import pytest
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = (ROOT / "CONTRIBUTING.md").read_text()
 RECIPES = dict(re.findall(r"^### (.+?)\n(.*?)(?=^##|\Z)", PAGE.split("## Recipes")[1], re.MULTILINE | re.DOTALL))

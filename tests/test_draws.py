@@ -14,7 +14,7 @@ from dataload import Loader, RandomTransform
 from dataload.draws import needs_no_generator, snapshot
 from dataload.transforms import Gain, OneOf, Sometimes
 
-pytestmark = pytest.mark.usefixtures("leaves_nothing")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("leaves_nothing")]
 KINDS = pytest.mark.parametrize("num_workers", [0, 1, pytest.param(3, marks=pytest.mark.slow)])
 
 
@@ -69,7 +69,6 @@ def loader(transforms=augment, source=range(24), **options):
     return Loader(source, transforms=transforms, **{"batch_size": 4, "shuffle": True, "worker": "process", **options})
 
 
-@pytest.mark.slow
 @KINDS
 @pytest.mark.parametrize(
     "options",
@@ -131,7 +130,6 @@ def test_bad_samples_are_replaced_by_the_same_values(num_workers):
         assert conformance.equal(list(one), list(other))
 
 
-@pytest.mark.slow
 def test_auto_does_not_choose_threads_where_something_draws():
     with loader(source=range(4000), worker="auto", num_workers=2) as batches:
         for _ in range(20):

@@ -15,7 +15,7 @@ from dataload import Chain, Loader, pad
 from dataload.transforms import Spectrogram
 from dataload.workers import KINDS
 
-pytestmark = pytest.mark.usefixtures("leaves_nothing")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("leaves_nothing")]
 
 
 def loader(**options):

@@ -37,6 +37,7 @@ def test_every_field_of_every_transform_with_a_counterpart_is_changed():
     assert rules() == {kind: field_names(kind) for kind in KINDS}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("change", CHANGES, ids=str)
 def test_a_changed_field_gives_what_the_chain_gives_or_is_refused(change):
     check(change, to_function)

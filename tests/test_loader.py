@@ -85,6 +85,7 @@ def test_set_epoch_chooses_the_epoch():
         loader.set_epoch(-1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("worker", "num_workers"), WORKERS[::2])
 def test_leaving_a_loop_early_ends_the_workers_and_makes_the_next_loop_the_next_epoch(
     worker, num_workers, leaves_nothing

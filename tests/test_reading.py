@@ -13,7 +13,7 @@ from streams import epoch, make
 from dataload import FileSource, Loader
 from dataload.reading import ReadAhead
 
-pytestmark = pytest.mark.usefixtures("leaves_nothing")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("leaves_nothing")]
 EVERY_KIND = pytest.mark.parametrize(("worker", "num_workers"), [("thread", 0), ("thread", 2), ("process", 2)])
 
 

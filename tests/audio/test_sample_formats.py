@@ -56,6 +56,7 @@ def test_samples_whose_bits_fill_no_bytes_are_on_top():
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bits", [12, 16, 20, 24, 32])
 @pytest.mark.parametrize("switch", ["0", "1"], ids=["plain", "fast"])
 @pytest.mark.parametrize("channels", [1, 2])

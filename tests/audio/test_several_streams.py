@@ -79,6 +79,7 @@ def test_tags_before_and_behind_a_flac_change_nothing(tmp_path):
             check(tmp_path / "a.flac", before + data + behind, expected)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("switch")
 @pytest.mark.parametrize("block", [1_024, 4_608, 5_000])
 def test_a_wrong_block_size_in_a_flac_does_not_move_its_parts(tmp_path, block):

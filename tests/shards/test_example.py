@@ -107,6 +107,7 @@ def test_every_int64_comes_back(values):
     same(parse_example(encode_example({"x": values})), {"x": values})
 
 
+@pytest.mark.slow
 @given(hnp.arrays(np.float32, st.integers(0, 60)))
 def test_every_float32_comes_back_nan_and_infinity_too(values):
     found = parse_example(encode_example({"x": values}))["x"]
@@ -122,6 +123,7 @@ def test_bytes_come_back_under_any_name(sample):
     assert encode_example(dict(reversed(sample.items()))) == encode_example(sample)
 
 
+@pytest.mark.slow
 @given(VALID)
 def test_what_is_valid_is_read_alike_in_one_loop_and_field_by_field(data):
     same(parse_example(data), features(data, 1))

@@ -407,6 +407,7 @@ def test_columns_that_are_compressed_are_refused_before_memory_is_taken_for_them
         decode(sink.getvalue().to_pybytes(), "x.arrow")
 
 
+@pytest.mark.slow
 def test_flips_and_cuts_of_an_index_are_an_error_or_numbers_and_nothing_else(folder, tmp_path, budget):
     rng = random.Random(0)
     index = find_index(shards(folder), "tar", scan_tar)

@@ -79,6 +79,7 @@ def test_the_batches_are_the_same_and_messages_speak_of_the_list():
     assert "sample 4321 of list of 5000 samples" in "".join(caught.value.__notes__)
 
 
+@pytest.mark.slow
 def test_workers_have_no_copy_of_their_own():
     source = [{"path": f"/data/{i}.wav", "text": f"utterance {i} of the corpus"} for i in range(300_000)]
     with Loader(source, batch_size=64, num_workers=2, worker="process") as loader:

@@ -84,6 +84,7 @@ def test_a_window_that_fits_exactly_is_the_last(talks):
         assert len(source) == len(SegmentSource([str(talks / "d.wav")], hop, drop_last=True)) == 7
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("worker", "num_workers"), [("thread", 0), ("thread", 2), ("process", 2)])
 def test_a_loader_reads_windows_and_the_same_ones_after_a_resume(talks, worker, num_workers):
     source = SegmentSource(FileSource(talks, "*.*", audio=str), 0.5, hop=0.25, field="audio")

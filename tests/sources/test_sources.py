@@ -141,6 +141,7 @@ def pyarrow_started(tmp_path_factory):
 FORMATS = [".parquet", ".arrow", ".ipc", ".csv", ".tsv", ".jsonl"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", FORMATS)
 def test_table_sources_keep_the_contract_in_every_format(suffix, tmp_path, pyarrow_started, leaves_nothing):
     path = write(pa.table(TABLE), tmp_path / f"t{suffix}")
@@ -240,6 +241,7 @@ def test_ten_thousand_paths_take_little_memory(tmp_path):
     assert held / len(source) < 60
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", FORMATS)
 def test_damaged_empty_and_missing_tables_name_the_file(suffix, tmp_path, pyarrow_started, leaves_nothing):
     path = tmp_path / f"t{suffix}"

@@ -215,6 +215,7 @@ def test_bytes_that_are_not_utf_8_name_the_row(tmp_path):
     assert TableSource(tmp_path / "t.jsonl", encoding="latin-1")[1] == {"a": "café"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("depth", [101, 5000, 1_000_000])
 @pytest.mark.parametrize("brackets", ["[]", '{"a":}'])
 @pytest.mark.parametrize("name", ["t.jsonl", "t.json"])

@@ -53,6 +53,7 @@ def test_it_is_the_mean_and_deviation_of_all_frames_and_of_no_padding(n, batch_s
     assert_is_that_of(found, values)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "options", [{"num_workers": 2, "worker": "thread"}, {"num_workers": 2, "worker": "process"}], ids=str
 )

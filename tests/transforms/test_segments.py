@@ -16,6 +16,8 @@ from dataload.chain import Spec
 from dataload.errors import ChainError, ConfigError, DecodeError, SourceNotFound, TransformError
 from dataload.transforms import DecodeAudio, RandomSegment
 
+pytestmark = pytest.mark.slow
+
 RATE = 8_000
 SECONDS = 3.0
 FORMATS = [
@@ -156,7 +158,6 @@ def long_files(tmp_path_factory):
     return folder
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("subtype", [subtype for subtype, _ in DRIFTING])
 def test_long_files_without_exact_seeks_are_read_in_blocks_that_are_always_the_same(long_files, subtype):
     path = long_files / subtype

@@ -22,6 +22,7 @@ def test_a_thousand_batches_one_after_the_other_share_one_block():
     assert recycler.made == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "view",
     [

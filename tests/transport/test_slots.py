@@ -12,7 +12,7 @@ from programs import worker_processes
 from dataload import ArraySource, FileSource, Loader
 from dataload.pipeline import Pipeline
 
-pytestmark = pytest.mark.usefixtures("leaves_nothing")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("leaves_nothing")]
 
 
 def make(n=64, width=1000, **options):
@@ -26,7 +26,6 @@ def slots(loader) -> int:
     return sum(len(worker.slots._memories) for worker in loader.crew.workers._workers)
 
 
-@pytest.mark.slow
 def test_over_a_thousand_batches_a_handful_of_slots_is_made():
     with make() as loader:
         numbers = set()
@@ -123,7 +122,6 @@ def private_and_shared(pid: int) -> tuple[int, int]:
     return private, shared
 
 
-@pytest.mark.slow
 def test_arrays_in_memory_are_shared_by_all_workers():
     array = np.random.default_rng(0).normal(size=(1000, 1 << 14))  # 131 MB
     with Loader(ArraySource(array), batch_size=10, num_workers=2, worker="process", collate_fn=len) as loader:

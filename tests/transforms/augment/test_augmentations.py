@@ -119,6 +119,7 @@ def test_several_channels_get_the_same_treatment(transform, distinct, wave):
     np.testing.assert_allclose(both, np.stack([one, one]), atol=2e-6)
 
 
+@pytest.mark.slow
 @all_of(WAVES)
 @given(n=st.integers(1, 400), channels=st.integers(0, 2), seed=st.integers(0, 99))
 def test_clips_of_any_length_come_out_finite(transform, distinct, n, channels, seed):
@@ -221,6 +222,7 @@ def loader_of(folder, **options):
     return Loader(FileSource(folder, "*.wav", **fields), transforms=chains, batch_size=4, shuffle=True, **options)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("worker", "num_workers"), [("thread", 2), ("process", 2)])
 def test_a_loader_makes_the_same_bits_with_any_workers(recordings, worker, num_workers):
     alone = loader_of(recordings)

@@ -123,6 +123,7 @@ def test_numbers_that_cannot_work_are_refused_by_name(make, message):
     assert message in str(caught.value)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("factor", [0.9, 1.3])
 @pytest.mark.parametrize("hertz", [85, 180])
 def test_a_steady_voice_stays_steady_at_another_tempo(hertz, factor):
