@@ -5,10 +5,8 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
-from typing import Any
 
-from dataload.storage.paths import Url
-from dataload.storage.places import place
+from dataload.storage.places import Url
 
 ReadAt = Callable[[int, int], bytes]
 
@@ -16,11 +14,6 @@ ReadAt = Callable[[int, int], bytes]
 _HEAD = 1 << 16
 # Files that were read whole for a segment of them: the next segment is often of the same file.
 _KEPT_FILES, _MAX_KEPT_BYTES = 4, 256 << 20
-
-
-def as_url(file: Any) -> Url:
-    """Return a URL that knows how it is reached: as its source does, or as the environment says."""
-    return file if isinstance(file, Url) else Url.of(place(file))
 
 
 def read_whole(url: Url) -> tuple[ReadAt, int]:

@@ -99,17 +99,18 @@ def _with_bytes(file: Any, decode: _Decode, whole: bool = False) -> tuple[Any, s
     if isinstance(file, str | os.PathLike):
         name = os.fspath(file)
         if "://" in name:
-            return _with_url(file, decode, whole), name
+            return _with_url(name, decode, whole), name
         return _with_path(name, decode), name
     name, data = _bytes_of(file)
     return decode(name, None, lambda offset, n: data[offset : offset + n], len(data)), name
 
 
-def _with_url(file: Any, decode: _Decode, whole: bool) -> Any:
+def _with_url(name: str, decode: _Decode, whole: bool) -> Any:
     # Only with the first URL: what comes with it is not needed for files of this machine.
     from dataload.audio import objects
+    from dataload.storage.places import as_url
 
-    url = objects.as_url(file)
+    url = as_url(name)
     read_at, size = objects.read_whole(url) if whole else objects.open_parts(url)
     return decode(url, None, read_at, size)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import os
 
-from dataload.storage.paths import Url
+from dataload.storage.places import Url
 
 # What is read at once by who reads forwards in small steps.
 _AHEAD = 4 << 20

@@ -1,45 +1,13 @@
-"""Objects of a store as what user code is handed: a path to take names from, and its URL as text."""
+"""Objects of a store as what user code is handed: a path to take names from."""
 
 from __future__ import annotations
 
 import io
 from pathlib import PurePosixPath
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 from dataload.storage.base import Store
-from dataload.storage.places import Place
-
-
-class Url(str):
-    """The URL of an object, as text that knows how the object is reached.
-
-    Attributes:
-        place: its store and its name there.
-        size: of the object in bytes; -1 where it was not listed.
-        tag: that it shall have; empty where it was not listed.
-    """
-
-    place: Place
-    size: int
-    tag: str
-
-    @classmethod
-    def of(cls, place: Place, size: int = -1, tag: str = "") -> Url:
-        """Return the URL of an object that was listed, or only named."""
-        url = cls(place.url)
-        url.place, url.size, url.tag = place, size, tag
-        return url
-
-    def listed(self) -> Url:
-        """Return the URL with size and tag, asked for now if not known, so that all reads are of one object."""
-        return self if self.size >= 0 else Url.of(self.place, *self.place.stat())
-
-    def read(self) -> bytes:
-        """Return all bytes of the object."""
-        return self.place.read(0, self.size if self.size >= 0 else None, self.tag)
-
-    def __reduce__(self) -> Any:
-        return Url.of, (self.place, self.size, self.tag)
+from dataload.storage.places import Place, Url
 
 
 class RemotePath:
@@ -138,6 +106,10 @@ class RemotePath:
 
     def __truediv__(self, name: str) -> RemotePath:
         return RemotePath(self._store, self._path / name)
+
+    def __fspath__(self) -> str:
+        # So that what takes a path of this machine takes this one too; `open` says that there is no such file.
+        return self.url
 
     def __str__(self) -> str:
         return self.url

@@ -41,6 +41,38 @@ class Place(NamedTuple):
         return self.store.read(self.name, start, stop, tag)
 
 
+class Url(str):
+    """The URL of an object, as text that knows how the object is reached.
+
+    Attributes:
+        place: its store and its name there.
+        size: of the object in bytes; -1 where it was not listed.
+        tag: that it shall have; empty where it was not listed.
+    """
+
+    place: Place
+    size: int
+    tag: str
+
+    @classmethod
+    def of(cls, place: Place, size: int = -1, tag: str = "") -> Url:
+        """Return the URL of an object that was listed, or only named."""
+        url = cls(place.url)
+        url.place, url.size, url.tag = place, size, tag
+        return url
+
+    def listed(self) -> Url:
+        """Return the URL with size and tag, asked for now if not known, so that all reads are of one object."""
+        return self if self.size >= 0 else Url.of(self.place, *self.place.stat())
+
+    def read(self) -> bytes:
+        """Return all bytes of the object."""
+        return self.place.read(0, self.size if self.size >= 0 else None, self.tag)
+
+    def __reduce__(self) -> Any:
+        return Url.of, (self.place, self.size, self.tag)
+
+
 class Shard(NamedTuple):
     """An object that was found: where it is, its size in bytes and its tag."""
 
@@ -59,12 +91,14 @@ def place(path: str | os.PathLike[str], options: Options | None = None) -> Place
 
     Args:
         path: of an object, or the beginning of the names of several.
-        options: how to reach it; None is what the environment says.
+        options: how to reach it; None is what a `Url` knows, or else what the environment says.
 
     Raises:
         ConfigError: a scheme that nobody knows, or options for a path of this machine.
         MissingExtra: the package that reads such URLs is not installed.
     """
+    if isinstance(path, Url) and not options:
+        return path.place
     text = os.fspath(path)
     if is_url(text) and not text.lower().startswith("file://"):
         from dataload.storage.remote import open_store
@@ -74,6 +108,11 @@ def place(path: str | os.PathLike[str], options: Options | None = None) -> Place
         raise ConfigError(f"storage_options goes with a URL, and {text!r} is a path of this machine: leave it out")
     # On Windows both slashes part folders; names in stores know one.
     return Place(LOCAL, re.sub("(?i)^file://", "", text).replace(os.sep, "/"))
+
+
+def as_url(path: str | os.PathLike[str]) -> Url:
+    """Return a path or URL as text that knows how it is reached: as its source does, or as the environment says."""
+    return path if isinstance(path, Url) else Url.of(place(path))
 
 
 def expand_braces(pattern: str) -> Iterator[str]:

@@ -46,6 +46,20 @@ def test_a_bucket_is_packed_into_a_bucket_as_a_folder_is_into_a_folder(
     assert KEY not in printed.out + printed.err and not any(KEY.encode() in data for data in there.values())
 
 
+def test_files_are_packed_by_the_options_of_their_source_not_by_the_environment(
+    bucket, clip_folder, tmp_path, monkeypatch
+):
+    for name in ("ENDPOINT", "ACCESS_KEY_ID", "SECRET_ACCESS_KEY", "REGION"):
+        monkeypatch.delenv(f"AWS_{name}")
+    packed = []
+    for number, (root, options) in enumerate([(f"{bucket.url}/recordings", bucket.options), (clip_folder, None)]):
+        # As a URL, and as a path.
+        source = FileSource(root, "**/*.wav", audio=str, again=lambda path: path, storage_options=options)
+        Packing(source, str(tmp_path / str(number))).run()
+        packed.append({path.name: path.read_bytes() for path in (tmp_path / str(number)).glob("*.tar")})
+    assert packed[0] and packed[0] == packed[1]
+
+
 def test_an_index_is_written_beside_shards_in_a_bucket_and_read_from_there(bucket, clip_folder, capsys):
     Packing(FileSource(clip_folder, "**/*.wav", audio=str), f"{bucket.url}/indexed", size=100_000).run()
     assert main(["index", f"{bucket.url}/indexed"]) == 0

@@ -77,6 +77,13 @@ def test_segments_are_read_from_a_bucket_by_ranges(bucket, clip_folder):
     assert equal(cut(there), cut(source(clip_folder)))
 
 
+def test_a_path_in_a_bucket_is_decoded_as_one_of_this_machine_is(bucket, clip_folder):
+    def read(root, **options):
+        return epochs(FileSource(root, "**/*.wav", audio=lambda path: path, **options), num_workers=2)[0]
+
+    assert equal(read(f"{bucket.url}/recordings", storage_options=bucket.options), read(clip_folder))
+
+
 def test_a_path_in_a_bucket_has_the_parts_of_a_path(bucket):
     path = source(f"{bucket.url}/recordings", storage_options=bucket.options).path(1)
     here = Path("recordings/more") / path.name

@@ -117,11 +117,14 @@ class DecodeAudio(Printed):
 
     def prefetch(self, file: Any) -> Any:
         """Return the bytes of a file behind a URL that is read whole; anything else as it is."""
-        if not isinstance(file, str) or "://" not in file or self.offset or self.duration is not None:
+        if not isinstance(file, str | os.PathLike) or self.offset or self.duration is not None:
             return file
-        from dataload.audio import objects
+        name = os.fspath(file)
+        if "://" not in name:
+            return file
+        from dataload.storage.places import as_url
 
-        return Fetched(file, objects.as_url(file).read())
+        return Fetched(name, as_url(name).read())
 
     def output_spec(self, spec: Spec) -> Spec:
         """Return a waveform of any length, or raise ChainError if what comes in is decoded already."""

@@ -12,7 +12,7 @@ from dataload.kinds import Kind, kind_of
 from dataload.samples import field_names, get_field, is_namedtuple, is_record
 from dataload.sources.base import describe, fetch
 from dataload.sources.files import own_path
-from dataload.storage.places import place
+from dataload.storage.places import as_url
 
 _BARE = {Kind.ARRAY: "array", Kind.NUMBER: "number", Kind.TEXT: "text"}
 
@@ -35,8 +35,9 @@ class File:
 class Samples:
     """The samples of a source as dicts of what shards keep, one at a time.
 
-    A field is a file where `files` names it, where its value is a `pathlib.Path`, and where a `FileSource` gives the
-    path of the sample itself. A sample that is no dict and no record is one field, named by its kind.
+    A field is a file where `files` names it, where its value is a path (`pathlib.Path` or `RemotePath`), and where a
+    `FileSource` gives the path of the sample itself. A sample that is no dict and no record is one field, named by its
+    kind.
 
     Args:
         source: any source.
@@ -97,4 +98,4 @@ class Samples:
         if not isinstance(value, str | os.PathLike):
             raise ConfigError(f"--file {name}: the field holds a {type(value).__name__}, not the path of a file")
         path = os.fspath(value)
-        return File(path, place(path).read())
+        return File(path, as_url(path).read())
