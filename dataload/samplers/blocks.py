@@ -7,6 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from dataload.errors import ConfigError
 from dataload.keys import mix, mix_array
+from dataload.kinds import is_integer
 from dataload.samplers.arrays import OfArrays, digest, whole_numbers
 from dataload.samplers.base import IndexArray, Sampler, check_range, check_seed, known_seed
 from dataload.samplers.permutation import permute
@@ -34,17 +35,16 @@ class BlockSampler(OfArrays, Sampler):
 
     def __init__(self, blocks: ArrayLike, *, blocks_at_once: int = 8, seed: int | None = 0) -> None:
         self._sizes = whole_numbers("blocks", blocks, minimum=1)
-        if blocks_at_once < 1:
-            raise ConfigError(f"blocks_at_once={blocks_at_once} must be 1 or more")
+        if not is_integer(blocks_at_once) or blocks_at_once < 1:
+            raise ConfigError(f"blocks_at_once={blocks_at_once!r} must be a whole number from 1 up")
         self.blocks_at_once = blocks_at_once
         check_seed(seed)
         self.seed = seed
         self._starts = np.cumsum(self._sizes) - self._sizes
         self._length = int(self._sizes.sum())
-        # Of the epoch that was asked for last: the order of the blocks, and where each group ends.
-        self._epoch = -1
-        self._order: IndexArray = np.empty(0, np.int64)
-        self._ends: IndexArray = np.empty(0, np.int64)
+        # Of the epoch that was asked for last: its number, the order of the blocks, and where each group ends. One
+        # value, as threads of one process may ask for different epochs.
+        self._epoch: tuple[int, IndexArray, IndexArray] | None = None
 
     @classmethod
     def of_size(cls, length: int, block_size: int, *, blocks_at_once: int = 8, seed: int | None = 0) -> BlockSampler:
@@ -72,15 +72,14 @@ class BlockSampler(OfArrays, Sampler):
         return np.concatenate(parts)
 
     def _blocks_of(self, epoch: int) -> tuple[IndexArray, IndexArray]:
-        if epoch != self._epoch:
+        known = self._epoch
+        if known is None or known[0] != epoch:
             count = len(self._sizes)
             key = mix("blocks", known_seed(self), epoch)
             order = permute(np.arange(count, dtype=np.uint64), count, key).astype(np.int64)
             last = np.append(np.arange(self.blocks_at_once, count, self.blocks_at_once), count) - 1
-            # Assigned whole, as threads of one process may ask for different epochs.
-            self._order, self._ends, self._epoch = order, np.cumsum(self._sizes[order])[last], epoch
-            return self._order, self._ends
-        return self._order, self._ends
+            known = self._epoch = epoch, order, np.cumsum(self._sizes[order])[last]
+        return known[1], known[2]
 
     def _mixed(self, epoch: int, group: int, order: IndexArray) -> IndexArray:
         """Return the samples of a group of blocks in their order."""
@@ -95,7 +94,7 @@ class BlockSampler(OfArrays, Sampler):
 
     def forget(self) -> None:
         """Drop the blocks of the epoch that was asked for last."""
-        self._epoch = -1
+        self._epoch = None
 
     def __repr__(self) -> str:
         listed = f"{len(self._sizes)} blocks {digest(self._sizes)}"

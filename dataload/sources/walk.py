@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from dataload.errors import ConfigError
+from dataload.storage.places import expand_braces
 
 _MAX_PATTERNS = 1_000
 
@@ -31,21 +32,11 @@ def as_patterns(pattern: Any) -> list[str]:
         raise ConfigError(f"pattern={pattern!r} must be a text such as '**/*.wav', or a list of such texts")
     found: list[str] = []
     for one in given:
-        for plain in _without_braces(one):
+        for plain in expand_braces(one):
             found.append(plain)
             if len(found) > _MAX_PATTERNS:
                 raise ConfigError(f"pattern={pattern!r} stands for more than {_MAX_PATTERNS} patterns: take fewer")
     return list(dict.fromkeys(found))
-
-
-def _without_braces(pattern: str) -> Iterator[str]:
-    """Yield what `a.{wav,flac}` stands for; braces without a comma are letters like others."""
-    match = re.search(r"\{([^{}]*,[^{}]*)\}", pattern)
-    if match is None:
-        yield pattern
-        return
-    for choice in match.group(1).split(","):
-        yield from _without_braces(pattern[: match.start()] + choice + pattern[match.end() :])
 
 
 def matching_files(root: str, patterns: Sequence[str], ignore_case: bool = False) -> list[str]:

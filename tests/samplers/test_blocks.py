@@ -55,6 +55,7 @@ def test_the_last_block_of_equal_ones_may_be_smaller():
         (lambda: BlockSampler([3, 0]), "entry 1 is 0"),
         (lambda: BlockSampler([]), "one or more whole numbers"),
         (lambda: BlockSampler([3], blocks_at_once=0), "blocks_at_once=0"),
+        (lambda: BlockSampler([3], blocks_at_once=2.5), "blocks_at_once=2.5 must be a whole number"),
         (lambda: BlockSampler.of_size(10, 0), "block_size=0"),
     ],
 )

@@ -74,6 +74,7 @@ def test_braces_name_choices(folder):
     assert names(folder, "**/{a,d,c}.{wav,flac}") == ["a.wav", "c.flac", "sub/d.wav"]
     assert names(folder, "{sub,sub/deep}/*") == ["sub/d.wav", "sub/deep/e.Flac"]
     assert as_patterns("x{a,b{c,d}}") == ["xa", "xbc", "xbd"]
+    assert as_patterns("x{08..10}") == ["x08", "x09", "x10"]
     assert as_patterns(["{one}", "a.{}"]) == ["{one}", "a.{}"]
     (folder / "{one}.wav").write_text("")
     assert names(folder, "{one}.wav") == ["{one}.wav"]
