@@ -6,11 +6,11 @@ Apart from the commands so that `dataload --help` needs none of them. Values tha
 
 from __future__ import annotations
 
-import re
 from argparse import ArgumentParser, ArgumentTypeError, RawDescriptionHelpFormatter
 from collections.abc import Callable
 
-from dataload import __version__
+from dataload import __version__, sizes
+from dataload.errors import ConfigError
 from dataload.workers import CANDIDATES, KINDS
 
 DESCRIPTION = "Data loading for machine learning: see it work, measure it on your own data, and pack that into shards."
@@ -217,19 +217,11 @@ def duration(text: str) -> float:
 
 
 def byte_size(text: str) -> int:
-    """Read a number of bytes: 1000000, 500MB, 1GiB.
-
-    >>> byte_size("500MB"), byte_size("1.5 GiB")
-    (500000000, 1610612736)
-    """
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(?:([kmgt]?)(i?)b)?", text.strip(), re.IGNORECASE)
-    size = 0
-    if found is not None:
-        number, prefix, binary = found.groups(default="")
-        size = int(float(number) * (1024 if binary else 1000) ** " kmgt".index(prefix.lower() or " "))
-    if size < 1:
-        raise ArgumentTypeError(f"{text!r} is not a number of bytes above 0, such as 500MB or 1GiB")
-    return size
+    """Read a number of bytes: 1000000, 500MB, 1GiB."""
+    try:
+        return sizes.byte_size(text)
+    except ConfigError as error:
+        raise ArgumentTypeError(str(error)) from None
 
 
 def field_suffix(text: str) -> tuple[str, str]:
