@@ -123,10 +123,10 @@ class CachedStore:
             return None
         return Range(name, start, max(start, stop), tag)
 
-    def _parts(self, wanted: Range) -> list[Part]:
+    def _parts(self, wanted: Range) -> Sequence[Part]:
         return self._cache().parts(self._name(wanted), wanted.start, wanted.stop)
 
-    def _joined(self, wanted: Range, parts: list[Part], missing: Range | None, data: bytes) -> bytes:
+    def _joined(self, wanted: Range, parts: Sequence[Part], missing: Range | None, data: bytes) -> bytes:
         """Return the bytes of a range, of what was kept and what was read; that is kept too."""
         if missing is not None:
             self._cache().put(self._name(missing), data, missing.start)

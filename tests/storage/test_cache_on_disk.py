@@ -1,4 +1,4 @@
-"""The cache on disk by itself: what was put is what is got, or nothing; bounded; whoever dies, and whatever is damaged."""
+"""The cache on disk by itself: what was put is what is got, or nothing, whoever dies and whatever is damaged."""
 
 import os
 import random
@@ -111,6 +111,7 @@ def test_a_tail_that_was_torn_at_any_byte_is_dropped_and_what_lies_before_it_is_
     entries, kept = index.read_bytes(), data.read_bytes()
     for end in range(len(entries)):
         index.write_bytes(entries[:end])
+        data.write_bytes(kept)
         found = Cache(tmp_path, 10_000_000)
         assert found.get(b"second") is None
         assert found.get(b"first") == (b"f" * 100 if end >= whole_index else None)
