@@ -121,7 +121,9 @@ class Segment:
         """Return bytes `start` to `stop` of the value that an entry is of, None where they are damaged or gone."""
         begin, end, first = entry.blocks(start, stop)
         try:
-            data = pread(files.get(self.data).descriptor, end - begin, entry.offset + begin)
+            # Held by name until it is read: it is closed with the last reference to it.
+            file = files.get(self.data)
+            data = pread(file.descriptor, end - begin, entry.offset + begin)
         except OSError:
             return None
         if len(data) < end - begin or not entry.holds(data, first):
