@@ -134,6 +134,7 @@ def test_a_tail_that_was_torn_at_any_byte_is_dropped_and_what_lies_before_it_is_
         assert found.get(b"second") == (b"s" * 100 if end >= 200 else None)
 
 
+@pytest.mark.slow
 def test_a_bit_that_is_flipped_anywhere_is_never_returned(tmp_path):
     cache = Cache(tmp_path, 10_000_000)
     cache.put(b"a", value(1, 150))
