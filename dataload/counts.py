@@ -17,11 +17,13 @@ class Counts(NamedTuple):
         truncated: audio files that were cut off, of which the rest was kept.
         bytes_read: from stores behind a network.
         retries: of reads that such a store did not answer as it should.
+        bytes_cached: of such stores, that were read from a cache on this machine.
     """
 
     truncated: int = 0
     bytes_read: int = 0
     retries: int = 0
+    bytes_cached: int = 0
 
     def plus(self, other: Counts) -> Counts:
         """Return both together."""

@@ -42,6 +42,7 @@ class LoaderStats:
         truncated: audio files that were cut off, of which the rest was kept (`DecodeAudio(..., truncated="keep")`).
         bytes_read: from stores behind a network (buckets, the web), for these batches.
         retries: of reads that such a store did not answer as it should.
+        bytes_cached: of such stores, that were read from the `cache` of a source.
     """
 
     worker: str
@@ -62,6 +63,7 @@ class LoaderStats:
     truncated: int = 0
     bytes_read: int = 0
     retries: int = 0
+    bytes_cached: int = 0
 
 
 @dataclass

@@ -6,11 +6,11 @@ Apart from the commands so that `dataload --help` needs none of them. Values tha
 
 from __future__ import annotations
 
-import re
 from argparse import ArgumentParser, ArgumentTypeError, RawDescriptionHelpFormatter
 from collections.abc import Callable
 
-from dataload import __version__
+from dataload import __version__, sizes
+from dataload.errors import ConfigError
 from dataload.workers import CANDIDATES, KINDS
 
 DESCRIPTION = "Data loading for machine learning: see it work, measure it on your own data, and pack that into shards."
@@ -23,6 +23,7 @@ examples:
   dataload info recordings/            what is there: samples, fields, sizes, lengths
   dataload pack train:loader shards/   the samples of a Loader's source as tar files
   dataload index s3://bucket/shards/   where every sample is, so that no reader looks through the shards
+  dataload cache cache/ --clear        delete the remote bytes that sources have kept
 """
 EXITS = "exit codes: 0 done, 1 failed, 2 wrong usage, 130 stopped with Ctrl-C"
 
@@ -46,6 +47,7 @@ def make_parser() -> ArgumentParser:
     _add_pack(commands.add_parser("pack", help="write the samples of a source into shards"))
     _add_info(commands.add_parser("info", help="say what a folder, a table or shards hold"))
     _add_index(commands.add_parser("index", help="write the index of shards beside them"))
+    _add_cache(commands.add_parser("cache", help="say what the cache of a source holds, or clear it"))
     return parser
 
 
@@ -180,6 +182,13 @@ def _add_index(index: ArgumentParser) -> None:
     _add_verbose(index)
 
 
+def _add_cache(cache: ArgumentParser) -> None:
+    cache.description = "Say what is in the folder that sources keep remote bytes in (cache=), and when it was used."
+    cache.add_argument("folder", metavar="FOLDER", help="the folder")
+    cache.add_argument("--clear", action="store_true", help="delete all that is kept there; other files stay")
+    _add_verbose(cache)
+
+
 def _add_common(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--rounds", type=at_least(1), default=3, metavar="N", help="measurements of each setting (default: 3)"
@@ -217,19 +226,11 @@ def duration(text: str) -> float:
 
 
 def byte_size(text: str) -> int:
-    """Read a number of bytes: 1000000, 500MB, 1GiB.
-
-    >>> byte_size("500MB"), byte_size("1.5 GiB")
-    (500000000, 1610612736)
-    """
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(?:([kmgt]?)(i?)b)?", text.strip(), re.IGNORECASE)
-    size = 0
-    if found is not None:
-        number, prefix, binary = found.groups(default="")
-        size = int(float(number) * (1024 if binary else 1000) ** " kmgt".index(prefix.lower() or " "))
-    if size < 1:
-        raise ArgumentTypeError(f"{text!r} is not a number of bytes above 0, such as 500MB or 1GiB")
-    return size
+    """Read a number of bytes: 1000000, 500MB, 1GiB."""
+    try:
+        return sizes.byte_size(text)
+    except ConfigError as error:
+        raise ArgumentTypeError(str(error)) from None
 
 
 def field_suffix(text: str) -> tuple[str, str]:

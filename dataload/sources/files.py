@@ -10,6 +10,7 @@ from typing import Any
 
 from dataload.errors import ConfigError, SourceNotFound, annotate
 from dataload.sources.listing import Listing, list_given, list_local, list_store
+from dataload.storage.cached import Keeper
 from dataload.storage.paths import RemotePath
 from dataload.storage.places import Options, place
 
@@ -40,13 +41,17 @@ class FileSource:
         storage_options: how a store is reached, such as endpoint, region, access_key_id, secret_access_key for s3 (what
             obstore or fsspec takes), `timeout` in seconds of silence and `max_retries`. None is what the environment
             variables of the store say. They are in no message, state or pickle.
+        cache: a folder on a disk of this machine where bytes that were read are kept, and read from the next time: in
+            the next epoch, in other workers, by other programs. All of them may use it at once.
+        cache_bytes: that it may take: a number, or text such as "100GB". What was used longest ago goes first.
         **fields: what a sample consists of: each name is given a function of the file's `pathlib.Path`, such as
             `audio=str, label=lambda path: path.parent.name`. Without fields a sample is the path as str. Behind a URL
             it is a `RemotePath`, whose text is the URL, with the same names of its parts, and `read_bytes()`.
 
     Raises:
         SourceNotFound: the folder does not exist, or nothing in it matches.
-        ConfigError: the root is a file, a pattern is no text, a field is not a function, or options do not fit.
+        ConfigError: the root is a file, a pattern is no text, a field is not a function, options do not fit, or the
+            cache is no folder that can be written to.
         StorageError: the store cannot be asked, or cannot list.
         MissingExtra: the package that reads such URLs is not installed.
 
@@ -62,6 +67,8 @@ class FileSource:
         ignore_case: bool = False,
         names: Sequence[str] | str | os.PathLike[str] | None = None,
         storage_options: Options | None = None,
+        cache: str | os.PathLike[str] | None = None,
+        cache_bytes: int | str | None = None,
         **fields: Callable[[Path], Any],
     ) -> None:
         if not isinstance(ignore_case, bool):
@@ -75,7 +82,10 @@ class FileSource:
             raise ConfigError("names= says which files there are: leave out the pattern")
         self._pattern = pattern
         self._fields = fields
-        self._store, folder = place(root, storage_options)
+        keeper = Keeper(cache, cache_bytes)
+        store, folder = place(root, storage_options)
+        self._store = keeper.store(store)
+        keeper.check(repr(os.fspath(root)))
         self._root: Path | PurePosixPath = PurePosixPath(folder) if self._store.remote else Path(folder)
         self._listing = self._list(names, ignore_case, storage_options)
         if not len(self):

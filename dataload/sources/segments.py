@@ -22,6 +22,7 @@ from dataload.counts import take_counts
 from dataload.errors import ConfigError, SourceError
 from dataload.samples import Field, field_names, get_field, replace_field
 from dataload.sources.base import check_source, describe, fetch, fingerprint, suits_concurrency
+from dataload.storage.cached import Keeper
 from dataload.storage.places import is_url
 from dataload.storage.pool import side_by_side
 
@@ -49,6 +50,8 @@ class SegmentSource:
         drop_last: whether windows with less than `window` seconds are left out.
         truncated: as in `DecodeAudio`: what becomes of a file whose header claims more than is there. "error" raises
             now, "keep" gives the windows of what is there.
+        cache: a folder where bytes that were read from a store are kept: see `FileSource`.
+        cache_bytes: that it may take, such as "100GB".
 
     Raises:
         ConfigError: `files` is no source, a length is not above 0, or no window is left.
@@ -69,6 +72,8 @@ class SegmentSource:
         field: Field | None = None,
         drop_last: bool = False,
         truncated: str = "error",
+        cache: str | os.PathLike[str] | None = None,
+        cache_bytes: int | str | None = None,
     ) -> None:
         check_source(files)
         if truncated not in ("error", "keep"):
@@ -78,8 +83,10 @@ class SegmentSource:
         self._hop = self._window if hop is None else _seconds("hop", hop)
         self._field = field
         self._drop_last = drop_last
+        self._keeper = Keeper(cache, cache_bytes)
         limits = Limits(keep=truncated == "keep")
         paths = list(self._paths())
+        self._keeper.check(describe(files))
         lengths = (
             side_by_side(partial(read_length, limits=limits), paths)
             if any(map(is_url, paths))
@@ -149,7 +156,7 @@ class SegmentSource:
     def _path(self, number: int, sample: Any) -> str:
         path = sample if self._field is None else get_field(sample, self._field)
         if isinstance(path, str | os.PathLike):
-            return os.fspath(path)
+            return self._keeper.url(os.fspath(path))
         names = field_names(sample) if self._field is None else []
         hint = f": name the field with the path, field= one of {names}" if names else ""
         raise SourceError(

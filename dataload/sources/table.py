@@ -7,6 +7,7 @@ import os
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from dataload.sources.tables.json_text import BadRow
 from dataload.sources.tables.options import make_options
 from dataload.sources.tables.parts import part_values, without_parts
 from dataload.sources.tables.settle import settle
+from dataload.storage.cached import Keeper
 from dataload.storage.places import Options
 
 
@@ -61,13 +63,15 @@ class TableSource:
         nulls: what stands for a null in delimited text; None is the empty value, "NA", "NaN", "null" and the like, and
             among numbers only.
         storage_options: how a store is reached: see `FileSource`.
+        cache: a folder where bytes that were read from a store are kept: see `FileSource`.
+        cache_bytes: that it may take, such as "100GB".
 
     Raises:
         SourceNotFound: there is no such file.
         StorageError: a store cannot be asked, cannot list, or has another object there now.
         DecodeError: a file is empty, damaged, or not what its suffix says; a value is not of the type of its column.
         ConfigError: an unknown suffix, a column that is not there or there twice, files with different columns, or
-            with types that have none in common.
+            with types that have none in common; a cache that cannot be one.
 
     >>> TableSource("train.parquet", columns=["text", "label"])[0]  # doctest: +SKIP
     {'text': 'hello', 'label': np.int64(3)}
@@ -86,12 +90,16 @@ class TableSource:
         encoding: str = "utf-8",
         nulls: Sequence[str] | None = None,
         storage_options: Options | None = None,
+        cache: str | os.PathLike[str] | None = None,
+        cache_bytes: int | str | None = None,
     ) -> None:
         if cache_groups < 1:
             raise ConfigError(f"cache_groups={cache_groups} must be 1 or more")
         self._options = make_options(columns, types, delimiter, quote, escape, encoding, nulls)
         self._cache_groups = cache_groups
-        found = find_files(paths, storage_options)
+        keeper = Keeper(cache, cache_bytes)
+        found = [replace(file, path=keeper.path(file.path)) for file in find_files(paths, storage_options)]
+        keeper.check(repr(str(found[0].path)))
         self._paths = [file.path for file in found]
         self._parts = part_values(found, self._options)
         options = without_parts(self._options, self._parts)

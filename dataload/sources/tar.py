@@ -14,7 +14,7 @@ from dataload.shards.foreign import scan_beside
 from dataload.shards.index import Located, find_index
 from dataload.shards.tar import KIND
 from dataload.sources.shards import ShardSource
-from dataload.storage.places import find_shards
+from dataload.storage.cached import find_cached
 
 KEY = "__key__"
 
@@ -50,6 +50,8 @@ class TarSource(ShardSource):
             folder, which means the .tar files in it; or a list of these. Samples are numbered through in this order.
         index: path or URL of an index of these archives; none other is taken.
         storage_options: how to reach a store that URLs lead to; None is what the environment says.
+        cache: a folder where bytes that were read from a store are kept: see `FileSource`.
+        cache_bytes: that it may take, such as "100GB".
         **fields: what a sample consists of. Each name is given a suffix, whose bytes it is; several, such as
             "jpg|png", of which the first that a sample has is taken; or a suffix and a function of the bytes, such as
             `label=("cls", int)`, `text=("txt", bytes.decode)` or `meta=("json", json.loads)`. The suffix "__key__" is
@@ -74,10 +76,12 @@ class TarSource(ShardSource):
         *,
         index: str | os.PathLike[str] | None = None,
         storage_options: Mapping[str, Any] | None = None,
+        cache: str | os.PathLike[str] | None = None,
+        cache_bytes: int | str | None = None,
         **fields: _Wanted,
     ) -> None:
         wanted = [_field(name, value) for name, value in fields.items()]
-        shards = find_shards(paths, ".tar", storage_options)
+        shards = find_cached(paths, ".tar", storage_options, cache, cache_bytes)
         self._index = find_index(shards, KIND, scan_beside, index=index, options=storage_options)
         if not len(self._index):
             raise SourceNotFound(

@@ -18,7 +18,7 @@ from dataload.shards.tfrecord import FIELD, KIND, masked_crc, unframe
 from dataload.shards.tfrecord_index import scan_beside
 from dataload.sources.features import Feature, WrongValue, feature
 from dataload.sources.shards import ShardSource
-from dataload.storage.places import find_shards
+from dataload.storage.cached import find_cached
 
 _Wanted = str | tuple[str, Callable[[Any], Any]]
 
@@ -43,6 +43,8 @@ class TFRecordSource(ShardSource):
         raw: whether a sample is the bytes of a record, whatever they are.
         index: path or URL of an index of these files; none other is taken.
         storage_options: how to reach a store that URLs lead to; None is what the environment says.
+        cache: a folder where bytes that were read from a store are kept: see `FileSource`.
+        cache_bytes: that it may take, such as "100GB".
         **fields: what a sample consists of. Each name is given the name of a feature, and is that list as stored; or
             the name and what to make of it:
 
@@ -75,6 +77,8 @@ class TFRecordSource(ShardSource):
         raw: bool = False,
         index: str | os.PathLike[str] | None = None,
         storage_options: Mapping[str, Any] | None = None,
+        cache: str | os.PathLike[str] | None = None,
+        cache_bytes: int | str | None = None,
         **fields: _Wanted,
     ) -> None:
         if not isinstance(raw, bool):
@@ -84,7 +88,7 @@ class TFRecordSource(ShardSource):
         self._raw = raw
         self._fields = [feature(name, value) for name, value in fields.items()]
         masked_crc(b"")  # Tells now, not at the first read, that google-crc32c is missing.
-        shards = find_shards(paths, ".tfrecord", storage_options)
+        shards = find_cached(paths, ".tfrecord", storage_options, cache, cache_bytes)
         self._index = find_index(shards, KIND, scan_beside, index=index, options=storage_options)
         if not len(self._index):
             raise SourceNotFound(f"no record in {self._called()}: write some, or give other files")

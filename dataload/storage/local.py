@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from dataload.errors import DataloadError, ReplacedError, SourceNotFound, StorageError
+from dataload.pread import pread
 from dataload.storage.base import Found, Range, Stat
 
 _FLAGS = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
@@ -74,7 +75,7 @@ class LocalStore:
             file = self._file(name, tag)
             if stop is None:
                 stop = os.fstat(file.descriptor).st_size
-            found = _pread(file.descriptor, stop - start, start)
+            found = pread(file.descriptor, stop - start, start)
         except OSError as error:
             raise _explained(name, error) from None
         if len(found) < stop - start:
@@ -161,30 +162,6 @@ def _local() -> LocalStore:
 
 def _stat(found: os.stat_result) -> Stat:
     return Stat(found.st_size, f"{found.st_size:x}-{found.st_mtime_ns:x}")
-
-
-def _read_in_turn(descriptor: int, n: int, offset: int) -> bytes:
-    with _turn:
-        os.lseek(descriptor, offset, os.SEEK_SET)
-        return os.read(descriptor, n)
-
-
-# Where there is no pread, on Windows, a descriptor has one place, and every reader would move it.
-_turn = threading.Lock()
-_pread_once: Callable[[int, int, int], bytes] = getattr(os, "pread", _read_in_turn)
-
-
-def _pread(descriptor: int, n: int, offset: int) -> bytes:
-    found = _pread_once(descriptor, n, offset) if n > 0 else b""
-    if len(found) == n or not found:
-        return found
-    # A read of more than 2 GB is cut short by the system.
-    parts = [found]
-    done = len(found)
-    while done < n and (part := _pread_once(descriptor, n - done, offset + done)):
-        parts.append(part)
-        done += len(part)
-    return b"".join(parts)
 
 
 def _explained(name: str, error: OSError, what: str = "read") -> Exception:

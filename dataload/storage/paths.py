@@ -64,6 +64,10 @@ class RemotePath:
         """Return the path with another suffix."""
         return RemotePath(self._store, self._path.with_suffix(suffix))
 
+    def in_store(self, store: Store) -> RemotePath:
+        """Return the same path in another store, with the same size and tag."""
+        return RemotePath(store, self._path, self._size, self._tag)
+
     def with_name(self, name: str) -> RemotePath:
         """Return the path with another last part."""
         return RemotePath(self._store, self._path.with_name(name))

@@ -22,7 +22,7 @@ from dataload.whole import is_whole, opened
 
 _END = bytes(2 * tarfile.BLOCKSIZE)
 _SUFFIX = re.compile(r"[\w-]+(\.[\w-]+)*")
-_TAKEN = ("paths", "index", "storage_options", "self")
+_TAKEN = ("paths", "index", "storage_options", "cache", "cache_bytes", "self")
 # What makes of bytes what they were.
 _FUNCTIONS = {
     "text": "bytes.decode",

@@ -18,7 +18,7 @@ from dataload.shards.pack.base import Code, Cursor, Layout, same_fields, source_
 from dataload.shards.pack.values import File, Samples
 from dataload.shards.tfrecord import frame
 
-_TAKEN = ("paths", "raw", "index", "storage_options", "self")
+_TAKEN = ("paths", "raw", "index", "storage_options", "cache", "cache_bytes", "self")
 _MEND = "pack it into tar files or Parquet"
 _LISTS = {"int": int, "float": float, "str": str}
 
