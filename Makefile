@@ -23,8 +23,10 @@ DEMO_EXTRAS := bench,remote$(if $(EXTRAS),$(comma)$(EXTRAS))
 DEMO_STAMP := $(VENV)/.installed-$(subst $(comma),-,$(DEMO_EXTRAS))
 TEST_STAMP := $(VENV)/.installed-test
 CHECK_STAMP := $(CHECK_VENV)/.installed
+SERVERS := .servers
+SERVERS_STAMP := $(SERVERS)/.installed
 
-.PHONY: help demo format check check-types test lint types tests soak clean
+.PHONY: help demo format check check-types test lint types tests servers soak clean
 
 help:  ## this list
 	@echo "make TARGET [PYTHON=python3.12], with Python 3.11 or later:"
@@ -57,6 +59,8 @@ types: $(TEST_STAMP)  ## mypy on all of it
 tests: $(TEST_STAMP)  ## every test; ARGS="tests/samplers -k block" chooses
 	$(BIN)/python $(PYTEST) $(ARGS)
 
+servers: $(SERVERS_STAMP)  ## an S3 and an Azure server for the tests of buckets, installed by npm
+
 soak: $(TEST_STAMP)  ## ten times as many faults, then MINUTES=30 of everything at once
 	$(BIN)/python $(PYTEST) --timeout 3600 --budget 10 tests/faults
 	cd tests && ../$(BIN)/python -m faults.soak $(MINUTES)
@@ -79,5 +83,11 @@ $(TEST_STAMP): $(BIN)/python pyproject.toml constraints.txt
 	$(PIP) -e '.[test]'
 	touch $@
 
+$(SERVERS_STAMP): tests/servers/package.json tests/servers/package-lock.json
+	mkdir -p $(SERVERS)
+	cp $^ $(SERVERS)
+	npm ci --prefix $(SERVERS) --silent --no-audit --no-fund
+	touch $@
+
 clean:  ## remove the environments and all that was made
-	rm -rf $(VENV) $(CHECK_VENV) demo dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(CHECK_VENV) $(SERVERS) demo dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
