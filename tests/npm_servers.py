@@ -73,6 +73,11 @@ class Container:
         at = place(f"{self.url}/{name}", self.options)
         at.store.write(at.name, [data])
 
+    def delete(self, name):
+        from obstore import delete, store
+
+        delete(store.from_url(self.url, client_options={"allow_http": True}, **self.options), name)
+
     def upload(self, folder, prefix):
         for path in sorted(Path(folder).rglob("*")):
             if path.is_file():
