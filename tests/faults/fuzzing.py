@@ -21,8 +21,8 @@ import numpy as np
 
 from dataload import TableSource
 from dataload.errors import DataloadError, DecodeError
+from dataload.shards.columns import encode
 from dataload.shards.index import find_index
-from dataload.shards.index_file import encode
 from dataload.shards.tar import scan_tar
 from dataload.shards.tfrecord import frame, scan_tfrecord, unframe
 from dataload.storage.places import find_shards
