@@ -62,14 +62,16 @@ def test_odd_names_of_objects_give_their_bytes(make_bucket):
 
 
 def test_a_bucket_that_is_not_there_or_a_wrong_key_is_named_without_the_key(clips):
-    name = "account_key" if clips.url.startswith("az") else "secret_access_key"
     wrong = clips.url.replace("clips", "nothing")
-    with pytest.raises(SourceNotFound, match=f"{wrong}/x/: there is no such bucket|no file in '{wrong}/x'"):
+    with pytest.raises(SourceNotFound, match=f"{wrong}/x/: there is no such bucket"):
         FileSource(f"{wrong}/x", "*.wav", storage_options=clips.options)
-    if "127.0.0.1" in clips.options["endpoint"] and "account_name" not in clips.options and clips.options[name] == KEY:
+    if clips.options.get("secret_access_key") == KEY:
         return  # moto takes every key.
+    # s3rver compares no signature, and knows its account.
+    names = ["account_key"] if clips.url.startswith("az") else ["access_key_id", "secret_access_key"]
+    options = {**clips.options, **dict.fromkeys(names, WRONG_KEY)}
     with pytest.raises(StorageError, match=f"{clips.url}/recordings.*access is refused") as raised:
-        FileSource(f"{clips.url}/recordings", "*.wav", storage_options={**clips.options, name: WRONG_KEY})
+        FileSource(f"{clips.url}/recordings", "*.wav", storage_options=options)
     assert WRONG_KEY not in repr(raised.value) + "".join(getattr(raised.value, "__notes__", []))
 
 
