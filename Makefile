@@ -23,8 +23,10 @@ DEMO_EXTRAS := bench,remote$(if $(EXTRAS),$(comma)$(EXTRAS))
 DEMO_STAMP := $(VENV)/.installed-$(subst $(comma),-,$(DEMO_EXTRAS))
 TEST_STAMP := $(VENV)/.installed-test
 CHECK_STAMP := $(CHECK_VENV)/.installed
+SERVERS := .servers
+SERVERS_STAMP := $(SERVERS)/.installed
 
-.PHONY: help demo format check check-types test lint types tests soak clean
+.PHONY: help demo format check check-types test lint types tests servers soak clean
 
 help:  ## this list
 	@echo "make TARGET [PYTHON=python3.12], with Python 3.11 or later:"
@@ -57,8 +59,15 @@ types: $(TEST_STAMP)  ## mypy on all of it
 tests: $(TEST_STAMP)  ## every test; ARGS="tests/samplers -k block" chooses
 	$(BIN)/python $(PYTEST) $(ARGS)
 
-soak: $(TEST_STAMP)  ## ten times as many faults, then MINUTES=30 of everything at once
-	$(BIN)/python $(PYTEST) --timeout 3600 --budget 10 tests/faults
+servers: $(SERVERS_STAMP)  ## an S3 and an Azure server for the tests of buckets, installed by npm
+
+# Budgets such that there are 10^5 reads from a server that fails, 10^5 damaged shards and indexes, and 200 killed workers.
+soak: $(TEST_STAMP)  ## ten times as many faults, on disks and networks, then MINUTES=30 of everything at once
+	$(BIN)/python $(PYTEST) -rP --timeout 3600 --budget 10 tests/faults tests/shards tests/sources/test_tar_source.py
+	$(BIN)/python $(PYTEST) -rP --timeout 3600 --budget 10 tests/extras/test_killed_over_a_bucket.py \
+		tests/extras/test_tfrecord_against_tensorflow.py
+	$(BIN)/python $(PYTEST) -rP --timeout 3600 --budget 32 tests/extras/test_faulty_server.py
+	$(BIN)/python $(PYTEST) -rP --timeout 3600 --budget 56 tests/faults/test_fuzz.py -k 'shard or index'
 	cd tests && ../$(BIN)/python -m faults.soak $(MINUTES)
 
 $(BIN)/python $(CHECK_BIN)/python:
@@ -79,5 +88,11 @@ $(TEST_STAMP): $(BIN)/python pyproject.toml constraints.txt
 	$(PIP) -e '.[test]'
 	touch $@
 
+$(SERVERS_STAMP): tests/servers/package.json tests/servers/package-lock.json
+	mkdir -p $(SERVERS)
+	cp $^ $(SERVERS)
+	npm ci --prefix $(SERVERS) --silent --no-audit --no-fund
+	touch $@
+
 clean:  ## remove the environments and all that was made
-	rm -rf $(VENV) $(CHECK_VENV) demo dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(CHECK_VENV) $(SERVERS) demo dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

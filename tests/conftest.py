@@ -37,6 +37,15 @@ def pytest_addoption(parser):
     parser.addoption("--budget", type=int, default=1, help="how many times as long fault and fuzz tests run; 1")
 
 
+def pytest_collection_modifyitems(config, items):
+    """Give tests the time that belongs to their budget."""
+    budget = config.getoption("--budget")
+    for item in items if budget > 1 else ():
+        mark = item.get_closest_marker("timeout")
+        if mark is not None and "budget" in item.fixturenames:
+            item.add_marker(pytest.mark.timeout(budget * mark.args[0]), append=False)
+
+
 @pytest.fixture(scope="session")
 def budget(request) -> int:
     """How many times as much as usual a test of faults may do."""

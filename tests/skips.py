@@ -19,6 +19,7 @@ MAY_STAY = {
     r"no count of the bytes that a process reads|reads /proc": "an operating system without /proc",
     r"Ctrl-C is sent to the process group|needs a pseudo-terminal": "an operating system without terminals of POSIX",
     r"this system does not bind processes to cores": "another operating system",
+    r"needs a server from npm": "no npm here: make servers installs them where it is",
     r"Grain is installed": "is about machines without it",
 }
 

@@ -1,4 +1,4 @@
-"""Real stores for tests: an S3 server, a web server that fails, and fsspec's memory."""
+"""Real stores for tests: S3 servers, an Azure server, a web server that fails, and fsspec's memory."""
 
 import json
 import logging
@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from npm_servers import azurite, s3rver
 
 from dataload.measuring.server import running_server
 from dataload.storage.places import place
@@ -40,6 +41,9 @@ class Bucket:
 
     def put(self, name, data):
         self.client.put_object(Bucket=self.name, Key=name, Body=data)
+
+    def delete(self, name):
+        self.client.delete_object(Bucket=self.name, Key=name)
 
     def upload(self, folder, prefix):
         for path in sorted(Path(folder).rglob("*")):
@@ -78,6 +82,20 @@ def bucket(s3, clip_folder):
     return made
 
 
+@pytest.fixture(scope="session", params=["s3", "s3rver", "azurite"])
+def make_bucket(request):
+    """A server of each kind that has buckets; called with a name it makes one."""
+    return request.getfixturevalue(request.param)
+
+
+@pytest.fixture(scope="session")
+def clips(make_bucket, clip_folder):
+    """A bucket of each kind of server, with the clips under `recordings`."""
+    made = make_bucket("some-clips")
+    made.upload(clip_folder, "recordings")
+    return made
+
+
 @pytest.fixture
 def memory():
     """The root of a file system of fsspec in memory, which is empty; stores of other processes do not see it."""
@@ -102,4 +120,18 @@ def dumped(value):
     return json.dumps(value, default=repr) if isinstance(value, dict) else repr(value)
 
 
-__all__ = ["CLIPS", "KEY", "bucket", "clip_folder", "dumped", "memory", "running_server", "s3", "upload"]
+__all__ = [
+    "CLIPS",
+    "KEY",
+    "azurite",
+    "bucket",
+    "clip_folder",
+    "clips",
+    "dumped",
+    "make_bucket",
+    "memory",
+    "running_server",
+    "s3",
+    "s3rver",
+    "upload",
+]

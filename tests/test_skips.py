@@ -57,6 +57,6 @@ def test_elsewhere_it_is_counted(run):
 
 
 def test_every_line_of_the_table_is_the_reason_of_a_skip():
-    sources = [path.read_text() for path in TESTS.rglob("test_*.py") if path != Path(__file__)]
+    sources = [path.read_text() for path in TESTS.rglob("*.py") if path.name not in ("test_skips.py", "skips.py")]
     for pattern in "|".join(MAY_STAY).split("|"):
         assert any(f'"{pattern}"' in text for text in sources), pattern

@@ -31,9 +31,9 @@ class FileSource:
 
     Args:
         root: a folder, or its URL.
-        pattern: which files, relative to the root: "*.wav", "**/*.flac" (any depth), "**/*.{wav,flac}", "{000..127}/*.wav", or several in a
-            list. Hidden files are left out, and so is what is no regular file. A folder is visited once and a file
-            listed once, whichever patterns and symbolic links lead to it; hard links are files of their own.
+        pattern: which files, relative to the root: "*.wav", "**/*.flac" (any depth), "{000..127}/*.{wav,flac}", or
+            several in a list. Hidden files are left out, and so is what is no regular file. A folder is visited once
+            and a file listed once, whichever patterns and symbolic links lead to it; hard links are files of their own.
         ignore_case: whether "*.wav" finds "A.WAV" too.
         names: the files, in place of a pattern, for web servers, which cannot list: a list of names relative to the
             root, or the path or URL of a manifest (text with a name in each line, or Parquet with a column "name").

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
+import sys
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -92,7 +94,7 @@ class LocalStore:
     def list(self, prefix: str, deep: bool) -> Iterator[Found]:
         """Yield the regular files in the folder of a prefix whose paths begin with it; not behind links."""
         folder, slash, _ = prefix.rpartition("/")
-        for path, inner, names in os.walk(folder + slash or "."):
+        for path, inner, names in os.walk(folder + slash or ".", onerror=_check_listing):
             begin = path if path.endswith("/") else f"{path}/"
             for name in names:
                 full = begin + name if folder + slash else (begin + name).removeprefix("./")
@@ -136,7 +138,8 @@ class LocalStore:
             raise ReplacedError(f"{name}: was replaced since it was listed or its index was made: make the source anew")
         with self._lock:
             self._open[name] = file
-            if len(self._open) > _MAX_OPEN:
+            most = _max_open()
+            while len(self._open) > most:
                 self._open.popitem(last=False)
         return file
 
@@ -164,9 +167,26 @@ def _stat(found: os.stat_result) -> Stat:
     return Stat(found.st_size, f"{found.st_size:x}-{found.st_mtime_ns:x}")
 
 
+def _max_open() -> int:
+    """Return how many files stay open: few enough that the program can open others, whatever its limit."""
+    if sys.platform == "win32":
+        return _MAX_OPEN
+    import resource
+
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    return _MAX_OPEN if limit == resource.RLIM_INFINITY else min(_MAX_OPEN, max(1, limit // 4))
+
+
+def _check_listing(error: OSError) -> None:
+    """Raise StorageError where a folder was not listed for want of descriptors: it would be taken for an empty one."""
+    if error.errno in (errno.EMFILE, errno.ENFILE):
+        raise StorageError(f"{error.filename}: cannot be listed: {error.strerror}: raise ulimit -n")
+
+
 def _explained(name: str, error: OSError, what: str = "read") -> Exception:
     if isinstance(error, DataloadError):
         return error
     if isinstance(error, FileNotFoundError | NotADirectoryError) and what == "read":
         return SourceNotFound(f"{name}: no such file (looked from {Path.cwd()}): check the path")
-    return StorageError(f"{name}: cannot be {what}: {error.strerror or error}")
+    mend = ": raise ulimit -n" if error.errno in (errno.EMFILE, errno.ENFILE) else ""
+    return StorageError(f"{name}: cannot be {what}: {error.strerror or error}{mend}")

@@ -19,7 +19,11 @@ _STATUS = re.compile(r"status code: (\d{3})")
 _PASSING = (408, 425, 429, 500, 502, 503, 504)
 # Where a cloud's machines get their keys: asked where no others are known.
 _METADATA = ("169.254.169.254", "169.254.170.2", "metadata.google.internal")
-_ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT")
+# By the first letters of a scheme: abfss and adl are Azure too.
+_ENDPOINTS = {
+    "s3": ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT"),
+    **dict.fromkeys(("az", "ab", "ad"), ("AZURE_STORAGE_ENDPOINT", "AZURE_ENDPOINT")),
+}
 
 
 class ObjectBackend:
@@ -41,7 +45,7 @@ class ObjectBackend:
         self._web = root.startswith(("http://", "https://"))
         given = dict(options.pop("client_options", {}))
         # Client options take the place of those from the environment, so what that says of the address is seen to here.
-        variables = (os.environ.get(name) for name in _ENDPOINTS if root.startswith("s3"))
+        variables = (os.environ.get(name) for name in _ENDPOINTS.get(root[:2].lower(), ()))
         plain = str(options.get("endpoint") or next(filter(None, variables), root)).startswith("http://")
         # Silence is what tells that nothing more will come, not how long a whole answer takes.
         client = {
@@ -68,7 +72,7 @@ class ObjectBackend:
             found = obstore.head(self._store, self._key(name))
         except Exception as error:
             raise self._explained(error, name) from None
-        return Stat(found["size"], found["e_tag"] or "")
+        return Stat(found["size"], _tag(found))
 
     def get(self, name: str, start: int, stop: int | None, tag: str) -> Got:
         """Return the bytes of a range that is not empty, and of what object they are."""
@@ -86,7 +90,7 @@ class ObjectBackend:
         try:
             answer = obstore.get(self._store, self._key(name), options=options)
             meta = answer.meta
-            return Got(bytes(answer.bytes()), Stat(meta["size"], meta["e_tag"] or ""))
+            return Got(bytes(answer.bytes()), Stat(meta["size"], _tag(meta)))
         except Exception as error:
             if _status(error) == 416:
                 raise replaced(f"{self._root}/{name}") from None
@@ -137,7 +141,7 @@ class ObjectBackend:
             return error
         url = f"{self._root}/{name}"
         text, status = _first_line(error), _status(error)
-        if "NoSuchBucket" in str(error):
+        if "NoSuchBucket" in str(error) or "ContainerNotFound" in str(error):
             return SourceNotFound(f"{url}: there is no such bucket: check its name, region and endpoint")
         if isinstance(error, FileNotFoundError) or status in (404, 410):
             return SourceNotFound(f"{url}: there is no such object: check the URL")
@@ -181,7 +185,13 @@ def _check_not_forked(root: str) -> None:
 
 
 def _found(meta: Any) -> Found:
-    return Found(meta["path"], meta["size"], meta["e_tag"] or "")
+    return Found(meta["path"], meta["size"], _tag(meta))
+
+
+def _tag(meta: Any) -> str:
+    """Return the ETag of an object, in quotes: listings of Azure leave them out, and answers to a GET have them."""
+    tag: str = meta["e_tag"] or ""
+    return tag if not tag or tag.endswith('"') else f'"{tag}"'
 
 
 def _status(error: Exception) -> int | None:

@@ -2,4 +2,4 @@
 
 from commands.runs import dataload, recordings  # noqa: F401
 from sound_fixtures import noise, speech, speech_files, without_libsndfile  # noqa: F401
-from stores import bucket, clip_folder, memory, s3  # noqa: F401
+from stores import azurite, bucket, clip_folder, clips, make_bucket, memory, s3, s3rver  # noqa: F401

@@ -2,6 +2,7 @@
 
 import random
 import signal
+from contextlib import ExitStack
 
 import numpy as np
 import pytest
@@ -57,6 +58,48 @@ def test_killed_workers_neither_lose_nor_repeat_a_sample(source, budget):
             assert got == expected
             loader.set_epoch(1)
     assert killed >= 20 * budget
+
+
+def rank_loaders(stack, source, world, size, state):
+    """Return the loaders of every rank, each with a worker process, where a state says that they were."""
+    loaders = []
+    for rank in range(world):
+        options = {"num_workers": 1, "worker": "process", "max_retries": 50, "shard": (rank, world)}
+        loader = stack.enter_context(Loader(source, shuffle=True, seed=SEED, batch_size=size, **options))
+        if state is not None:
+            loader.load_state_dict(state)
+        loaders.append(loader)
+    return loaders
+
+
+def test_worlds_and_batch_sizes_change_while_workers_are_killed_and_every_sample_comes_once(source, budget):
+    chance = random.Random(SEED)
+    order = [number for rows, _ in epoch(source, batch_size=1) for number in rows]
+    bodies = dict(zip(order, (data for _, each in epoch(source, batch_size=1) for data in each), strict=True))
+    killed = epochs = parts = 0
+    while killed < 20 * budget:
+        state, delivered = None, []
+        while len(delivered) < N:
+            world, size = chance.choice([1, 2, 3, 4, 6]), chance.choice([1, 2, 5, 10])
+            if world * size > N - len(delivered):  # The last step of an epoch would be padded.
+                world = size = 1
+            with ExitStack() as stack:
+                loaders = rank_loaders(stack, source, world, size, state)
+                iterators = [iter(loader) for loader in loaders]
+                for _ in range(min(chance.randrange(4, 20), (N - len(delivered)) // (world * size))):
+                    for batch in map(next, iterators):
+                        rows = batch["number"].tolist()
+                        assert list(batch["data"]) == [bodies[number] for number in rows]
+                        delivered += rows
+                    if chance.random() < 0.3 and (victims := worker_processes()):
+                        chance.choice(victims).send_signal(signal.SIGKILL)
+                        killed += 1
+                states = [loader.state_dict() for loader in loaders]
+                assert all(each == states[0] for each in states)
+                state, parts = states[0], parts + 1
+        assert delivered == order
+        epochs += 1
+    print(f"{killed} kills in {parts} parts of {epochs} epochs, each sample once and right")
 
 
 @pytest.mark.parametrize("before", [1, 2, 3])

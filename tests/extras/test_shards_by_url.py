@@ -60,9 +60,9 @@ def sources(root, options=None):
     }
 
 
-def test_the_same_batches_from_every_format_and_every_store(packed, clip_folder, s3, memory):
+def test_the_same_batches_from_every_format_and_every_store(packed, clip_folder, make_bucket, memory):
     expected = batches(FileSource(clip_folder, "**/*.wav", audio=str, label=digit))
-    bucket = s3("formats")
+    bucket = make_bucket("formats")
     bucket.upload(packed, "p")
     upload(memory, packed)
     for root, options in ((packed, None), (f"{bucket.url}/p", bucket.options), (memory, None)):
@@ -118,8 +118,8 @@ def test_a_shuffle_by_blocks_reads_the_data_about_once_in_requests_of_a_megabyte
     assert wanted <= fetched <= 1.1 * wanted + 2 * 1200 * 1024 and fetched / requests >= 1e6
 
 
-def test_a_shard_that_is_replaced_is_an_error_that_names_it(s3, packed):
-    bucket = s3("shards-replaced")
+def test_a_shard_that_is_replaced_is_an_error_that_names_it(make_bucket, packed):
+    bucket = make_bucket("shards-replaced")
     bucket.upload(packed / "tar", "t")
     source = TarSource(f"{bucket.url}/t/*.tar", storage_options=bucket.options, **FIELDS)
     name = source.describe(0).split(": ")[0]

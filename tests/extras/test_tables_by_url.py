@@ -38,8 +38,8 @@ def tables(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def tables_bucket(s3, tables):
-    made = s3("tables")
+def tables_bucket(make_bucket, tables):
+    made = make_bucket("tables")
     made.upload(tables, "t")
     return made
 
@@ -87,24 +87,25 @@ def test_of_parquet_only_the_columns_and_row_groups_that_are_wanted_are_fetched(
     assert 0 < fetched < (tables / "a.parquet").stat().st_size / 5
 
 
-def test_a_table_that_is_replaced_or_missing_is_named(s3, tables):
-    bucket = s3("tables-replaced")
+def test_a_table_that_is_replaced_or_missing_is_named(make_bucket, tables):
+    bucket = make_bucket("tables-replaced")
+    url = bucket.url
     bucket.put("a.parquet", (tables / "a.parquet").read_bytes())
-    source = TableSource("s3://tables-replaced/a.parquet", storage_options=bucket.options)
+    source = TableSource(f"{url}/a.parquet", storage_options=bucket.options)
     bucket.put("a.parquet", (tables / "parts/year=2020/p.parquet").read_bytes())
-    with pytest.raises(ReplacedError, match=r"s3://tables-replaced/a\.parquet: was replaced"):
+    with pytest.raises(ReplacedError, match=rf"{url}/a\.parquet: was replaced"):
         source[3_000]
-    for url, error, text in [
-        ("s3://tables-replaced/no", SourceNotFound, "there is no table file 's3://tables-replaced/no'"),
-        ("s3://tables-replaced/q*.csv", SourceNotFound, "there is no table file"),
-        ("s3://no-tables/a.csv", SourceNotFound, "there is no such bucket|no table file"),
+    for wrong, error, text in [
+        (f"{url}/no", SourceNotFound, f"there is no table file '{url}/no'"),
+        (f"{url}/q*.csv", SourceNotFound, "there is no table file"),
+        (url.replace("tables", "nothing") + "/a.csv", SourceNotFound, "there is no such bucket|no table file"),
     ]:
         with pytest.raises(error, match=text):
-            TableSource(url, storage_options=bucket.options)
+            TableSource(wrong, storage_options=bucket.options)
     with pytest.raises(ConfigError, match="storage_options goes with a URL"):
         TableSource(tables / "a.csv", storage_options=bucket.options)
     bucket.put("cut.parquet", (tables / "a.parquet").read_bytes()[:2_000])
     bucket.put("empty.csv", b"")
     for name in ("cut.parquet", "empty.csv"):
-        with pytest.raises(DecodeError, match=f"s3://tables-replaced/{name}"):
-            TableSource(f"s3://tables-replaced/{name}", storage_options=bucket.options)
+        with pytest.raises(DecodeError, match=f"{url}/{name}"):
+            TableSource(f"{url}/{name}", storage_options=bucket.options)

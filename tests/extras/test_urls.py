@@ -38,9 +38,9 @@ def epochs(source, **options):
 
 
 @pytest.mark.parametrize("options", KINDS)
-def test_batches_from_a_bucket_are_those_from_the_disk(options, bucket, clip_folder):
+def test_batches_from_a_bucket_are_those_from_the_disk(options, clips, clip_folder):
     expected, _ = epochs(source(clip_folder))
-    there = source(f"{bucket.url}/recordings", storage_options=bucket.options)
+    there = source(f"{clips.url}/recordings", storage_options=clips.options)
     got, stats = epochs(there, **options)
     assert equal(got, expected)
     total = sum(path.stat().st_size for path in clip_folder.rglob("*.wav"))
@@ -67,13 +67,13 @@ def test_batches_from_fsspec_are_those_from_the_disk(memory, clip_folder):
         assert equal(epochs(source(memory), **options)[0], epochs(source(clip_folder))[0])
 
 
-def test_segments_are_read_from_a_bucket_by_ranges(bucket, clip_folder):
+def test_segments_are_read_from_a_bucket_by_ranges(clips, clip_folder):
     def cut(files):
         windows = SegmentSource(files, 0.1, field="audio", drop_last=True)
         with Loader(windows, transforms=CHAIN, batch_size=8, num_workers=2, worker="thread") as loader:
             return list(loader)
 
-    there = source(f"{bucket.url}/recordings", storage_options=bucket.options)
+    there = source(f"{clips.url}/recordings", storage_options=clips.options)
     assert equal(cut(there), cut(source(clip_folder)))
 
 
@@ -97,8 +97,8 @@ def test_a_path_in_a_bucket_has_the_parts_of_a_path(bucket):
         path.open("w")
 
 
-def test_an_object_that_is_replaced_is_an_error_that_names_it(s3, clip_folder):
-    bucket = s3("replaced")
+def test_an_object_that_is_replaced_is_an_error_that_names_it(make_bucket, clip_folder):
+    bucket = make_bucket("replaced")
     bucket.upload(clip_folder, "r")
     there = source(f"{bucket.url}/r", storage_options=bucket.options)
     name = str(there.path(5))
@@ -107,7 +107,7 @@ def test_an_object_that_is_replaced_is_an_error_that_names_it(s3, clip_folder):
         with pytest.raises(ReplacedError, match=f"{name}: was replaced since it was listed"):
             epochs(there, **options)
     assert there.fingerprint() != source(f"{bucket.url}/r", storage_options=bucket.options).fingerprint()
-    bucket.client.delete_object(Bucket=bucket.name, Key=name.removeprefix(f"{bucket.url}/"))
+    bucket.delete(name.removeprefix(f"{bucket.url}/"))
     with pytest.raises(SourceNotFound, match=f"{name}: there is no such object"):
         epochs(there)
     with Loader(there, transforms=CHAIN, batch_size=8, on_error="skip", num_workers=2, worker="thread") as loader:

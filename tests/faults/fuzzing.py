@@ -6,10 +6,13 @@ input that it is at in a file, and prints what went wrong as lines of JSON.
 
 import faulthandler
 import gzip
+import io
 import json
 import resource
 import struct
 import sys
+import tarfile
+import tracemalloc
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -17,11 +20,18 @@ from pathlib import Path
 import numpy as np
 
 from dataload import TableSource
-from dataload.errors import DataloadError
+from dataload.errors import DataloadError, DecodeError
+from dataload.shards.columns import encode
+from dataload.shards.index import find_index
+from dataload.shards.tar import scan_tar
+from dataload.shards.tfrecord import frame, scan_tfrecord, unframe
+from dataload.storage.places import find_shards
 from dataload.transforms import DecodeAudio
 
 _MEMORY = 768 << 20
 _SECONDS = 30
+# What reading a shard may take: so many times its size, beside some constant.
+_SMALL, _TIMES = 256 << 10, 8
 _RATE = 8_000
 
 AUDIO = {
@@ -51,6 +61,9 @@ TABLES = (
 )
 
 
+SHARDS = ("shard.tar", "shard.tfrecord", "index.arrow")
+
+
 def make(kind: str, folder: Path) -> bytes:
     """Return a small good file of a kind."""
     path = folder / f"good-{kind}"
@@ -61,6 +74,8 @@ def make(kind: str, folder: Path) -> bytes:
         time = np.arange(600) / _RATE
         sound = np.stack([0.3 * np.sin(2 * np.pi * f * time) for f in (440, 700)[:channels]], 1)
         soundfile.write(path, sound, _RATE, subtype, format=form)
+    elif kind in SHARDS:
+        _write_shard(path)
     else:
         _write_table(path)
     return path.read_bytes()
@@ -93,6 +108,58 @@ def _write_table(path: Path) -> None:
         path.write_text(json.dumps([{**row, "o": {"k": [row["i"]]}} for row in table.to_pylist()]))
     else:
         path.write_text("".join(json.dumps(row) + "\n" for row in table.to_pylist()))
+
+
+def _write_shard(path: Path) -> None:
+    rng = np.random.default_rng(0)
+    if path.suffix == ".tfrecord":
+        path.write_bytes(b"".join(frame(rng.bytes(size)) for size in (0, 5, 700, 90, 3000)))
+        return
+    archive = path.with_name("good-shard.tar")
+    with tarfile.open(archive, "w", format=tarfile.PAX_FORMAT) as writer:
+        for number in range(6):
+            for suffix in ("a", "b"):
+                # A name that needs an extended header, and some that do not.
+                member = tarfile.TarInfo(f"{number}{'é' * (number % 2)}.{suffix}")
+                member.size = 100 * number
+                writer.addfile(member, io.BytesIO(rng.bytes(member.size)))
+    if path.suffix == ".arrow":
+        index = find_index(find_shards(str(archive), ".tar"), "tar", scan_tar)
+        path.write_bytes(b"".join(encode(index.columns())))
+
+
+def _read_shard(path: str) -> None:
+    """Scan a shard and read its samples, or read an index and where it says that samples are."""
+    if path.endswith(".arrow"):
+        shards = find_shards(str(Path(path).with_name("good-shard.tar")), ".tar")
+        index = find_index(shards, "tar", scan_tar, index=path)
+        index.keys(np.arange(len(index)))
+        for field in index.fields:
+            _, starts, stops = index.locate(field, np.arange(len(index)))
+            assert (starts >= -1).all() and (stops <= shards[0].size).all()
+        return
+    (shard,) = find_shards(path, Path(path).suffix)
+    found = scan_tar(shard) if path.endswith(".tar") else scan_tfrecord(shard)
+    for field, offsets in found.offsets.items():
+        for start, size in zip(offsets.tolist(), found.sizes[field].tolist(), strict=True):
+            data = shard.place.read(start, start + size) if size >= 0 else b""
+            if field == "record":
+                try:
+                    unframe(data)
+                except DecodeError as error:  # Its source adds which file.
+                    raise DecodeError(f"{path}: {error}") from None
+
+
+def _out_of_proportion(kind: str, path: Path) -> str | None:
+    """Read a file of shards; return what is wrong with how much memory of Python's and numpy's that took."""
+    tracemalloc.start()
+    try:
+        problem = problem_of(kind, path)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    allowed = _SMALL + _TIMES * path.stat().st_size
+    return problem or (f"took {peak} bytes for a file of {path.stat().st_size}" if peak > allowed else None)
 
 
 def _nested_table() -> object:
@@ -148,6 +215,8 @@ def reader(kind: str) -> Callable[[str], object]:
     """Return what reads everything in a file of a kind."""
     if kind in AUDIO:
         return DecodeAudio(_RATE)
+    if kind in SHARDS:
+        return _read_shard
 
     def read(path: str) -> list[object]:
         source = TableSource(path)
@@ -182,7 +251,7 @@ def main(kind: str, first: int, count: int, folder: Path) -> None:
         current.write_text(str(number))
         path.write_bytes(damage(data, number))
         faulthandler.dump_traceback_later(_SECONDS, exit=True)
-        problem = problem_of(kind, path)
+        problem = (_out_of_proportion if kind in SHARDS else problem_of)(kind, path)
         faulthandler.cancel_dump_traceback_later()
         if problem is not None:
             print(json.dumps({"number": number, "problem": problem}), flush=True)

@@ -6,6 +6,7 @@ import threading
 from pathlib import Path
 
 import pytest
+from programs import program, python
 
 from dataload.errors import ConfigError, ReplacedError, SourceNotFound, StorageError
 from dataload.storage.base import Range
@@ -141,3 +142,33 @@ def test_urls_are_told_from_paths():
     assert place("file:///tmp/x") == place("/tmp/x")
     with pytest.raises(ConfigError, match="storage_options goes with a URL, and '/x' is a path"):
         place("/x", {"endpoint": "http://h"})
+
+
+FEW = """
+import os, resource
+from pathlib import Path
+from dataload.errors import StorageError
+from dataload.storage.local import LOCAL
+for number in range(200):
+    Path(f"{number}.bin").write_bytes(b"%d" % number)
+resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
+assert [int(LOCAL.read(f"{number}.bin")) for number in range(200)] == list(range(200))
+held = []
+try:
+    while True:
+        held.append(os.open(".", os.O_RDONLY))
+except OSError:
+    pass
+for ask in (lambda: list(LOCAL.list("./", deep=False)), lambda: LOCAL.read("0.bin")):
+    try:
+        ask()
+    except StorageError as error:
+        assert "raise ulimit -n" in str(error), error
+    else:
+        raise SystemExit("no error")
+print("good")
+"""
+
+
+def test_more_files_than_descriptors_are_read_and_a_folder_that_cannot_be_listed_is_not_an_empty_one(tmp_path):
+    assert python(program(tmp_path, FEW), cwd=tmp_path) == "good\n"
