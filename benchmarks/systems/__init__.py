@@ -18,6 +18,8 @@ REMOTE = ("remote", "remote small")
 RECORDS = ("tfrecord", "tfrecord small")
 ADAPTERS = ("adapters speech", "adapters images")
 KINDS = ("thread", "process", "auto")
+# Modules of peers that have an environment of their own.
+_OWN = ("streaming", "litdata")
 # Modules -> packages that they need, where those have other names or there is none.
 _NEEDS = {"dataload": None, "limit": None, "tfdata": "tensorflow"}
 
@@ -57,6 +59,11 @@ class System:
         adapter: str | None = self.options.get("adapter")
         return adapter or _NEEDS.get(self.module, self.module)
 
+    @property
+    def own(self) -> bool:
+        """Whether it is run by the interpreter of `python -m benchmarks peers`."""
+        return self.module in _OWN
+
     def runs(self, workload: str) -> bool:
         """Return whether it has a row in the table of a workload."""
         return workload in self.workloads
@@ -89,6 +96,8 @@ _ALL = (
     System("spdl processes", "spdl", ("python",), {"processes": True}),
     System("lhotse", "lhotse"),
     System("webdataset", "webdataset", (*ORDINARY, *SHARDS)),
+    System("MosaicML Streaming", "streaming", ("shards", "remote shards"), quick=False),
+    System("LitData", "litdata", ("shards", "remote", "remote shards"), quick=False),
     System("tf.data, 32 threads", "tfdata", ("latency",), _32, "by hand", quick=False),
     System("grain, 32 threads", "grain", ("latency",), _32, "by hand", quick=False),
     System("spdl, 32 threads", "spdl", ("latency",), _32, "by hand", quick=False),
