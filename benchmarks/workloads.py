@@ -71,11 +71,21 @@ WORKLOADS = (
     Workload("table", "five 10000x8 float32 arrays in memory", 10_000, 256, 10_000),
     Workload("python", "1 ms of pure Python per sample", 4096, 16, 4096),
     Workload("latency", "every read waits 20 ms", 4096, 16, 4096),
-    Workload("shards", "tar shards: 4 kB of each member and a label, not decoded", 3072, 64, 1024, data="clips", shuffled=True),
+    Workload(
+        "shards",
+        "tar shards: 4 kB of each member and a label, not decoded",
+        3072,
+        64,
+        1024,
+        data="clips",
+        shuffled=True,
+    ),
     Workload("shards speech", "FLAC in tar shards -> log-mel -> padded", 304, 16, 192, tolerance=1e-3, data="speech"),
     Workload("remote", "100 kB objects of a server that waits 30 ms", 1024, 16, 256, data="objects"),
     Workload("remote small", "4 kB objects, 64 reads of a worker at a time", 8192, 64, 1024, data="small-objects"),
-    Workload("remote shards", "tar shards behind the same server, as in shards", 3072, 64, 1024, data="clips", shuffled=True),
+    Workload(
+        "remote shards", "tar shards behind the same server, as in shards", 3072, 64, 1024, data="clips", shuffled=True
+    ),
     Workload("tfrecord", "tf.train.Examples of 10 kB and a label", 4096, 64, 1024, data="records", shuffled=True),
     Workload(
         "tfrecord small",
