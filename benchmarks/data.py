@@ -16,13 +16,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dataload.measuring.server import running_server
+from dataload.shards.example import encode_example
+from dataload.shards.foreign import scan_beside
+from dataload.shards.index import find_index, write_index
+from dataload.shards.tfrecord import frame
+from dataload.storage.places import find_shards
 
 SEED = 20_240_607
 # Data set -> format, Hz, and the least and most seconds of a file.
 AUDIO = {"speech": ("flac", 16_000, (4.0, 16.0)), "clips": ("wav", 8_000, (0.3, 0.5))}
 IMAGE = (3, 224, 224)
 TABLES, ROWS, COLUMNS = 5, 10_000, 8
-OBJECT_BYTES, LATENCY = 100_000, 0.03
+LATENCY = 0.03
+# Data sets -> bytes of each object, or of each record beside its label.
+OBJECT_BYTES = {"objects": 100_000, "small-objects": 4_000}
+RECORD_BYTES = {"records": 10_000, "small-records": 200}
+RECORD_FILES = 8
 HEAD_BYTES = 4096
 LABELS = 10
 _MARKER = "complete"
@@ -30,7 +39,7 @@ _MARKER = "complete"
 
 def prepare(root: Path, name: str, samples: int) -> Path:
     """Return the folder of a data set of so many samples, made if it is not there; workloads without one give root."""
-    if name not in (*AUDIO, "images", "objects"):
+    if name not in (*AUDIO, *OBJECT_BYTES, *RECORD_BYTES, "images"):
         return root
     folder = root / f"{name}-{samples}-seed{SEED}"
     if not (folder / _MARKER).exists():
@@ -38,10 +47,12 @@ def prepare(root: Path, name: str, samples: int) -> Path:
         folder.mkdir(parents=True)
         if name in AUDIO:
             _make_audio(folder, samples, *AUDIO[name])
-        elif name == "objects":
+        elif name in OBJECT_BYTES:
             for number in range(samples):
-                data = np.random.default_rng([SEED, 4, number]).bytes(OBJECT_BYTES)
+                data = np.random.default_rng([SEED, 4, number]).bytes(OBJECT_BYTES[name])
                 (folder / f"{number:06d}.bin").write_bytes(data)
+        elif name in RECORD_BYTES:
+            _make_records(folder, samples, RECORD_BYTES[name])
         else:
             _make_images(folder, samples)
         (folder / _MARKER).touch()
@@ -60,10 +71,24 @@ def audio(folder: str | Path, dataset: str) -> list[str]:
 
 def objects(folder: str | Path) -> tuple[str, list[str]]:
     """Serve the objects of `remote` until this process ends; return the server's URL and their names, in order."""
+    return _serve(folder), [Path(path).name for path in files(folder, "bin")]
+
+
+def remote_tars(paths: list[str]) -> list[str]:
+    """Serve tar files and their index until this process ends; return their URLs."""
+    folder = Path(paths[0]).parent
+    if not (folder / "dataload-index.arrow").exists():
+        shards = find_shards(paths, ".tar")
+        write_index(find_index(shards, "tar", scan_beside), str(folder / "dataload-index.arrow"))
+    url = _serve(folder)
+    return [f"{url}/{Path(path).name}" for path in paths]
+
+
+def _serve(folder: str | Path) -> str:
     # Nobody leaves it: the runner ends the process group.
     server = running_server(folder, f"--latency={LATENCY}")
     _running.append(server)
-    return server.__enter__().url, [Path(path).name for path in files(folder, "bin")]
+    return server.__enter__().url
 
 
 _running: list[Any] = []
@@ -139,6 +164,14 @@ def voice(rng: np.random.Generator, rate: int, seconds: float) -> NDArray[np.flo
     tone = tone + 0.5 * harmonic + 0.25 * (2 * harmonic * (2 * cosine**2 - 1))
     noise = rng.standard_normal(len(time), np.float32)
     return (envelope * (0.15 * tone + 0.02 * noise) + 0.001 * noise).astype(np.float32)
+
+
+def _make_records(folder: Path, samples: int, size: int) -> None:
+    for number, part in enumerate(np.array_split(np.arange(samples), RECORD_FILES)):
+        with (folder / f"{number:02d}.tfrecord").open("wb") as file:
+            for i in part.tolist():
+                data = np.random.default_rng([SEED, 5, i]).bytes(size)
+                file.write(frame(encode_example({"x": data, "label": i})))
 
 
 def _make_images(folder: Path, samples: int) -> None:

@@ -84,6 +84,10 @@ GOALS = (
     Goal("shards", "3 x WebDataset", BASE[:2], ("webdataset",), 3.0),
     Goal("shards speech", "1.3 x WebDataset", BASE[:2], ("webdataset",), 1.3),
     Goal("remote", "90 % of the limit", BASE[:2], ("limit",), 0.9),
+    Goal("remote small", "85 % of bare connections", BASE[:2], ("bare connections",), 0.85),
+    Goal("remote shards", "best peer", BASE[:2], PEERS, 1.0),
+    Goal("tfrecord", "1.5 x tf.data", BASE[:2], PEERS, 1.5),
+    Goal("tfrecord small", "1.5 x tf.data", BASE[:2], PEERS, 1.5),
     Goal("remote", "5 x torch with fsspec", BASE[:2], ("torch",), 5.0),
     *(
         Goal(name, "auto within 10 % of thread and process", ("dataload auto",), BASE[:2], 0.9)

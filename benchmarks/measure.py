@@ -10,7 +10,7 @@ from typing import Any
 
 from benchmarks.processes import Peak, cpu_seconds, memory_mb
 from benchmarks.same import Summary, summarise
-from benchmarks.workloads import Job
+from benchmarks.workloads import BY_NAME, Job
 from dataload.measuring import take
 
 # Enough to see that they are the right ones, few enough that looking at them does not take longer than the warm-up.
@@ -79,9 +79,10 @@ def _measure(stream: Iterator[Any], job: Job, start: float, before: float | None
         peak.read()
         return Measurement(first_batch_s=first, peak_mb=peak.mb, batches=1), summaries
 
-    summaries += [summarise(next(stream)) for _ in range(_LOOKED_AT - 1)]
+    looked_at = job.batches if BY_NAME[job.workload].shuffled else _LOOKED_AT
+    summaries += [summarise(next(stream)) for _ in range(looked_at - 1)]
     # The first epoch warms up files, caches and buffers; where it is long, the first seconds do.
-    rest = max(job.samples // job.batch_size - _LOOKED_AT, _MIN_BATCHES)
+    rest = max(job.batches - _LOOKED_AT, _MIN_BATCHES)
     _take(stream, job.warm_up, at_most=rest)
     _settle(stream, job)
     warm = peak.read()

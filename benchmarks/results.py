@@ -65,10 +65,11 @@ def _row(workload: str, system: str, records: list[dict[str, Any]], workers: int
     if notes:
         return Row(workload, system, role, {}, note=notes[0])
     figures = {}
+    times = workers if role == "limit" and not SYSTEMS[system].options.get("whole") else 1
     for name in FIGURES:
         values = [record[name] for record in records if record.get(name) is not None]
         if values:
-            figures[name] = median(values) * (workers if role == "limit" and name == "samples_per_s" else 1)
+            figures[name] = median(values) * (times if name == "samples_per_s" else 1)
     if role == "limit":
         figures = {name: figures[name] for name in ("samples_per_s", "cpu_s_per_1000") if name in figures}
     rounds = tuple(record[metric] for record in records if record.get(metric) is not None)
@@ -82,8 +83,9 @@ def _with_ratios(row: Row, rows: Sequence[Row]) -> Row:
         return row
     value, cost = row.figures[metric], metric in COSTS
     peer = best((other for other in rows if other.role == "peer"), metric)
-    name = "limit +fast" if SYSTEMS[row.system].fast else "limit"
-    limit = next((other.figures.get(metric) for other in rows if other.system == name), None)
+    fast = SYSTEMS[row.system].fast
+    limits = (other for other in rows if other.role == "limit" and SYSTEMS[other.system].fast == fast)
+    limit = next((other.figures.get(metric) for other in limits), None)
     ratio = None
     if peer is not None:
         ratio = peer.figures[metric] / value if cost else value / peer.figures[metric]

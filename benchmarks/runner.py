@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.data import prepare
+from benchmarks.peers import interpreter
 from benchmarks.systems import SYSTEMS, System
 from benchmarks.systems.kernels import count_iterations
 from benchmarks.workloads import BY_NAME, Job, Workload
@@ -96,6 +97,8 @@ def missing(system: System) -> str | None:
     """Return why a system cannot run here, or None."""
     if system.fast:
         return None if _has_fast() else "not installed (extra fast)"
+    if system.own:
+        return None if interpreter().exists() else "not installed (python -m benchmarks peers)"
     if system.needs and not installed(system.needs):
         extra = system.needs if system.needs in ("torch", "tensorflow") else "peers"
         return f"not installed (extra {extra})"
@@ -162,7 +165,8 @@ def _run_group(jobs: list[Job], number: int) -> list[dict[str, Any]]:
 
 def _start_and_wait(jobs: list[Job]) -> tuple[list[dict[str, Any]], str]:
     """Return the answers that came, and what is to be said about the others."""
-    command = [sys.executable, "-m", "benchmarks.worker", json.dumps([asdict(job) for job in jobs])]
+    python = str(interpreter()) if SYSTEMS[jobs[0].system].own else sys.executable
+    command = [python, "-m", "benchmarks.worker", json.dumps([asdict(job) for job in jobs])]
     environment = {**os.environ, **_ENVIRONMENT, SWITCH: str(int(SYSTEMS[jobs[0].system].fast))}
     limit = sum(job.seconds + job.warm_up for job in jobs) * 2 + _PATIENCE
     with tempfile.TemporaryFile() as errors:

@@ -45,6 +45,32 @@ def difference(made: list[Summary], expected: list[Summary], tolerance: float, *
     return None
 
 
+def other_samples(made: list[Summary], expected: list[Summary], tolerance: float) -> str | None:
+    """Say what is different, or return None if an epoch has the samples of another, in whichever order and batches.
+
+    Args:
+        made: summaries of all batches of an epoch.
+        expected: summaries of all batches of an epoch.
+        tolerance: relative, of the means.
+    """
+    ours, theirs = (sorted(_samples(summaries)) for summaries in (made, expected))
+    if len(ours) != len(theirs):
+        return f"an epoch has {len(ours)} samples, and {len(theirs)} that dataload makes"
+    for one, other in zip(ours, theirs, strict=True):
+        if not np.allclose(one, other, rtol=tolerance + 1e-6, atol=1e-6):
+            return f"a sample with the means {one} is none of the {len(theirs)} that dataload makes"
+    return None
+
+
+def _samples(summaries: list[Summary]) -> list[tuple[float, ...]]:
+    """Return the size of each sample and the means of its arrays."""
+    found: list[tuple[float, ...]] = []
+    for summary in summaries:
+        sizes = tuple(size for leaf in summary for size in leaf["shape"][1:])
+        found += [(*sizes, *means) for means in zip(*(leaf["means"] for leaf in summary), strict=True)]
+    return found
+
+
 def _same(a: Summary, b: Summary, tolerance: float, values: bool) -> bool:
     return len(a) == len(b) and all(_same_leaf(x, y, tolerance, values) for x, y in zip(a, b, strict=True))
 

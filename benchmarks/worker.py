@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.measure import measure
-from benchmarks.same import difference, summarise
+from benchmarks.same import difference, other_samples, summarise
 from benchmarks.systems import SYSTEMS
 from benchmarks.workloads import BY_NAME, Job
 
@@ -38,12 +38,16 @@ def run(job: Job) -> dict[str, Any]:
             return {"cannot": module.CANNOT[job.workload]}
         make = module.RUNS[job.workload]
         if system.role == "reference":
-            return write_reference(make(job), Path(job.reference))
+            batches = job.batches if workload.shuffled else _REFERENCE_BATCHES
+            return write_reference(make(job), Path(job.reference), batches)
         measurement, summaries = measure(make, job)
         if workload.compared and system.role != "limit":
             expected = json.loads(Path(job.reference).read_text())
             own = getattr(module, "OWN_VALUES", False)
-            found = difference(summaries, expected, workload.tolerance, values=not own)
+            if workload.shuffled:
+                found = other_samples(summaries, expected, workload.tolerance)
+            else:
+                found = difference(summaries, expected, workload.tolerance, values=not own)
             if found is not None:
                 return {"error": f"did other work: {found}"}
         return asdict(measurement)
@@ -52,9 +56,9 @@ def run(job: Job) -> dict[str, Any]:
         return {"error": f"{type(error).__name__}: {error}"}
 
 
-def write_reference(stream: Iterator[Any], path: Path) -> dict[str, Any]:
+def write_reference(stream: Iterator[Any], path: Path, batches: int) -> dict[str, Any]:
     """Write what the first batches of dataload without workers look like: the others must make the same."""
-    path.write_text(json.dumps([summarise(batch) for batch in itertools.islice(stream, _REFERENCE_BATCHES)]))
+    path.write_text(json.dumps([summarise(batch) for batch in itertools.islice(stream, batches)]))
     return {}
 
 

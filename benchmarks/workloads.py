@@ -36,6 +36,7 @@ class Workload:
         data: the data set it reads, if that has another name.
         view_of: the workload whose runs it looks at, where it has none of its own.
         compared: whether there are several systems that must make the same batches.
+        shuffled: whether some read in another order: they must make the same samples in an epoch, in any batches.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Workload:
     data: str | None = None
     view_of: str | None = None
     compared: bool = True
+    shuffled: bool = False
 
     @property
     def runs(self) -> str:
@@ -69,9 +71,31 @@ WORKLOADS = (
     Workload("table", "five 10000x8 float32 arrays in memory", 10_000, 256, 10_000),
     Workload("python", "1 ms of pure Python per sample", 4096, 16, 4096),
     Workload("latency", "every read waits 20 ms", 4096, 16, 4096),
-    Workload("shards", "tar shards: 4 kB of each member and a label, not decoded", 3008, 64, 1024, data="clips"),
+    Workload(
+        "shards",
+        "tar shards: 4 kB of each member and a label, not decoded",
+        3072,
+        64,
+        1024,
+        data="clips",
+        shuffled=True,
+    ),
     Workload("shards speech", "FLAC in tar shards -> log-mel -> padded", 304, 16, 192, tolerance=1e-3, data="speech"),
     Workload("remote", "100 kB objects of a server that waits 30 ms", 1024, 16, 256, data="objects"),
+    Workload("remote small", "4 kB objects, 64 reads of a worker at a time", 8192, 64, 1024, data="small-objects"),
+    Workload(
+        "remote shards", "tar shards behind the same server, as in shards", 3072, 64, 1024, data="clips", shuffled=True
+    ),
+    Workload("tfrecord", "tf.train.Examples of 10 kB and a label", 4096, 64, 1024, data="records", shuffled=True),
+    Workload(
+        "tfrecord small",
+        "tf.train.Examples of 200 B and a label",
+        32_768,
+        256,
+        4096,
+        data="small-records",
+        shuffled=True,
+    ),
     Workload("start", "cold start to the first batch, 2 process workers", 1024, 16, 1024, "first_batch_s", False),
     Workload("main thread", "main-thread CPU per batch on speech", 304, 16, 192, "main_ms_per_batch", view_of="speech"),
     Workload("adapters speech", "speech through the adapters", 304, 16, 192, tolerance=1e-3, data="speech"),
@@ -116,6 +140,11 @@ class Job:
     def dataset(self) -> str:
         """The data set of the workload."""
         return BY_NAME[self.workload].dataset
+
+    @property
+    def batches(self) -> int:
+        """Whole batches in an epoch."""
+        return self.samples // self.batch_size
 
     def with_options(self, **options: Any) -> Job:
         """Return a copy with these options added."""

@@ -13,9 +13,13 @@ Role = Literal["dataload", "peer", "by hand", "limit", "reference"]
 
 AUDIO = ("speech", "clips")
 ORDINARY = (*AUDIO, "images", "table", "python", "latency")
-SHARDS = ("shards", "shards speech")
+SHARDS = ("shards", "shards speech", "remote shards")
+REMOTE = ("remote", "remote small")
+RECORDS = ("tfrecord", "tfrecord small")
 ADAPTERS = ("adapters speech", "adapters images")
 KINDS = ("thread", "process", "auto")
+# Modules of peers that have an environment of their own.
+_OWN = ("streaming", "litdata")
 # Modules -> packages that they need, where those have other names or there is none.
 _NEEDS = {"dataload": None, "limit": None, "tfdata": "tensorflow"}
 
@@ -55,6 +59,11 @@ class System:
         adapter: str | None = self.options.get("adapter")
         return adapter or _NEEDS.get(self.module, self.module)
 
+    @property
+    def own(self) -> bool:
+        """Whether it is run by the interpreter of `python -m benchmarks peers`."""
+        return self.module in _OWN
+
     def runs(self, workload: str) -> bool:
         """Return whether it has a row in the table of a workload."""
         return workload in self.workloads
@@ -66,16 +75,17 @@ def _ours(name: str, worker: str, *workloads: str, fast: bool = False, **options
 
 _32 = {"threads": 32}
 _ALL = (
-    _ours("dataload thread", "thread", *ORDINARY, *SHARDS, "remote"),
-    _ours("dataload process", "process", *ORDINARY, *SHARDS, "remote", "start"),
+    _ours("dataload thread", "thread", *ORDINARY, *SHARDS, *REMOTE, *RECORDS),
+    _ours("dataload process", "process", *ORDINARY, *SHARDS, *REMOTE, *RECORDS, "start"),
     _ours("dataload auto", "auto"),
     *(_ours(f"dataload {kind} +fast", kind, *AUDIO, fast=True) for kind in KINDS),
     # Gathering rows in memory takes less time than handing a batch over; torch has no workers there either.
     _ours("dataload no workers", "serial", "table"),
-    System("torch", "torch", (*ORDINARY, "remote")),
+    System("torch", "torch", (*ORDINARY, *REMOTE, "remote shards")),
     System("torch, numpy kernel", "torch", AUDIO, {"kernel": "numpy"}),
     System("torch, batches by hand", "torch", ("images", "table"), {"by_hand": True}, "by hand", quick=False),
-    System("tf.data", "tfdata"),
+    System("tf.data", "tfdata", (*ORDINARY, *RECORDS)),
+    System("tf.data AUTOTUNE", "tfdata", RECORDS, {"autotune": True}, quick=False),
     System("grain threads=0", "grain", options={"threads": 0}, quick=False),
     # In `latency` its 16 threads are compared with 16 of the others', below.
     System("grain default", "grain", (*AUDIO, "images", "table", "python"), quick=False),
@@ -86,11 +96,16 @@ _ALL = (
     System("spdl processes", "spdl", ("python",), {"processes": True}),
     System("lhotse", "lhotse"),
     System("webdataset", "webdataset", (*ORDINARY, *SHARDS)),
+    System("MosaicML Streaming", "streaming", ("shards", "remote shards"), quick=False),
+    System("LitData", "litdata", ("shards", "remote", "remote shards"), quick=False),
     System("tf.data, 32 threads", "tfdata", ("latency",), _32, "by hand", quick=False),
     System("grain, 32 threads", "grain", ("latency",), _32, "by hand", quick=False),
     System("spdl, 32 threads", "spdl", ("latency",), _32, "by hand", quick=False),
     System("spdl, 32 threads on objects", "spdl", ("remote",), _32, "by hand", quick=False),
-    System("limit", "limit", (*ORDINARY, *SHARDS, "remote"), role="limit"),
+    System("spdl, 128 threads on objects", "spdl", ("remote small",), {"threads": 128}, "by hand", quick=False),
+    System("limit", "limit", (*ORDINARY, "shards", "shards speech", "remote"), role="limit"),
+    # Its server is on the same cores and may be what bounds: one client with all of the connections, not one per core.
+    System("bare connections", "limit", ("remote small",), {"whole": True}, "limit"),
     System("limit +fast", "limit", AUDIO, role="limit", fast=True),
     System("reference", "dataload", (), {"worker": "serial"}, "reference"),
     # Rows of workloads that look at one thing only.

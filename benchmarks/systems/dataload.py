@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.data import AUDIO, arrays, audio_tars, head, objects
+from benchmarks.data import AUDIO, arrays, audio_tars, files, head, objects, remote_tars
 from benchmarks.systems.kernels import Float32, Mapped, Work, log_mel
 from benchmarks.workloads import Job
-from dataload import ArraySource, FileSource, Loader, TarSource
+from dataload import ArraySource, FileSource, Loader, TarSource, TFRecordSource
 from dataload.measuring import endless
 from dataload.transforms import DecodeAudio
 
@@ -52,7 +52,22 @@ def _tars(job: Job) -> list[str]:
 
 def _remote(job: Job) -> Iterator[Any]:
     url, names = objects(job.data)
-    return _stream(job, FileSource(url, names=names, x=_bytes))
+    options = {"read_concurrency": 64, "prefetch_factor": 4} if job.workload == "remote small" else {}
+    return _stream(job, FileSource(url, names=names, x=_bytes), **options)
+
+
+def _remote_shards(job: Job) -> Iterator[Any]:
+    return _stream(job, TarSource(remote_tars(_tars(job)), x=(AUDIO[job.dataset][0], head), label=("cls", int)))
+
+
+def _records(job: Job) -> Iterator[Any]:
+    # Shuffled, since records are read by number: in order it is faster.
+    source = TFRecordSource(files(job.data, "tfrecord"), x=("x", _row), label=("label", int))
+    return _stream(job, source, shuffle=True)
+
+
+def _row(values: list[bytes]) -> Any:
+    return np.frombuffer(values[0], np.uint8)
 
 
 def _bytes(path: Any) -> Any:
@@ -129,6 +144,8 @@ RUNS = {
     "latency": _latency,
     "shards": _shards,
     "shards speech": _shards_audio,
-    "remote": _remote,
+    **dict.fromkeys(("remote", "remote small"), _remote),
+    "remote shards": _remote_shards,
+    **dict.fromkeys(("tfrecord", "tfrecord small"), _records),
     "growth samples": _growth,
 }

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.data import arrays, audio, objects
+from benchmarks.data import OBJECT_BYTES, arrays, audio, objects
 from benchmarks.workloads import Job
 from dataload.transforms import LogMel
 
@@ -47,7 +47,7 @@ class Work:
         if job.dataset == "table":
             columns = arrays(job.data, job.dataset, job.samples)
             return cls(range(len(columns[0])), lambda i: tuple(column[i] for column in columns), _stack_columns)
-        if job.dataset == "objects":
+        if job.dataset in OBJECT_BYTES:
             url, names = objects(job.data)
             return cls([f"{url}/{name}" for name in names], fetch)
         return cls(range(job.samples), wait if job.workload == "latency" else Burn(job.options["iterations"]))

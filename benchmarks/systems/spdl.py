@@ -57,4 +57,4 @@ def _for_ever(pipeline: Any, pool: ProcessPoolExecutor | None) -> Iterator[Any]:
             pool.shutdown()
 
 
-RUNS = dict.fromkeys(("speech", "clips", "images", "table", "python", "latency", "remote"), _stream)
+RUNS = dict.fromkeys(("speech", "clips", "images", "table", "python", "latency", "remote", "remote small"), _stream)

@@ -7,14 +7,25 @@ than 2 per worker changes nothing. Where the work is only gathering rows in memo
 
 from __future__ import annotations
 
+import io
+import tarfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch.utils.data import BatchSampler, DataLoader, Dataset, SequentialSampler, TensorDataset
+from torch.utils.data import (
+    BatchSampler,
+    DataLoader,
+    Dataset,
+    IterableDataset,
+    SequentialSampler,
+    TensorDataset,
+    default_collate,
+    get_worker_info,
+)
 
-from benchmarks.data import images, table
+from benchmarks.data import AUDIO, audio_tars, head, images, remote_tars, table
 from benchmarks.systems.kernels import Mapped, Work, log_mel, read_audio
 from benchmarks.workloads import Job
 from dataload.measuring import endless
@@ -95,6 +106,35 @@ def _mapped(job: Job) -> Iterator[Any]:
     return _stream(job, Mapped(work.keys, work.function))
 
 
+@dataclass(frozen=True)
+class Tars(IterableDataset[Any]):
+    """Batches of the samples of tar files behind URLs, each file read whole with fsspec by one of the workers."""
+
+    urls: tuple[str, ...]
+    suffix: str
+    batch_size: int
+
+    def __iter__(self) -> Iterator[Any]:
+        import fsspec
+
+        info = get_worker_info()
+        rows: list[Any] = []
+        for url in self.urls[info.id :: info.num_workers] if info else self.urls:
+            with tarfile.open(fileobj=io.BytesIO(fsspec.filesystem("http").cat_file(url))) as tar:
+                found = {member.name: tar.extractfile(member).read() for member in tar}  # type: ignore[union-attr]
+            for name in dict.fromkeys(name.partition(".")[0] for name in found):
+                rows.append((head(found[f"{name}.{self.suffix}"]), int(found[f"{name}.cls"])))
+                if len(rows) == self.batch_size:
+                    yield default_collate(rows)
+                    rows = []
+
+
+def _tars(job: Job) -> Iterator[Any]:
+    shards = audio_tars(job.data, job.dataset, job.samples, 2 * job.batch_size)
+    dataset = Tars(tuple(remote_tars(shards)), AUDIO[job.dataset][0], job.batch_size)
+    return endless(DataLoader(dataset, batch_size=None, num_workers=job.workers, persistent_workers=True))
+
+
 def _start(job: Job) -> Iterator[Any]:
     dataset = TensorDataset(torch.zeros(job.samples, 8))
     return _stream(job, dataset, multiprocessing_context=job.options["start"])
@@ -114,6 +154,7 @@ RUNS = {
     "table": _table,
     "python": _mapped,
     "latency": _mapped,
-    "remote": _mapped,
+    **dict.fromkeys(("remote", "remote small"), _mapped),
+    "remote shards": _tars,
     "start": _start,
 }

@@ -11,7 +11,7 @@ import soundfile
 import torch
 import webdataset
 
-from benchmarks.data import AUDIO, audio_tars, head, images, tars
+from benchmarks.data import AUDIO, audio_tars, head, images, remote_tars, tars
 from benchmarks.systems.kernels import log_mel, pad
 from benchmarks.workloads import Job
 from dataload.measuring import endless
@@ -39,7 +39,9 @@ def _heads(job: Job) -> Iterator[Any]:
         heads, labels = zip(*rows, strict=True)
         return torch.from_numpy(np.stack(heads)), torch.tensor(labels)
 
-    return _stream(job, audio_tars(job.data, job.dataset, job.samples, _size(job)), decode, collate)
+    shards = audio_tars(job.data, job.dataset, job.samples, _size(job))
+    # URLs are read by `curl`, which it starts itself for each.
+    return _stream(job, remote_tars(shards) if job.workload == "remote shards" else shards, decode, collate)
 
 
 def _images(job: Job) -> Iterator[Any]:
@@ -67,7 +69,11 @@ def _stream(job: Job, shards: list[str], decode: Callable[..., Any], collate: Ca
     return endless(webdataset.WebLoader(dataset, batch_size=None, num_workers=job.workers, persistent_workers=True))
 
 
-RUNS = {"speech": _audio, "clips": _audio, "images": _images, "shards": _heads, "shards speech": _audio}
+RUNS = {
+    **dict.fromkeys(("speech", "clips", "shards speech"), _audio),
+    **dict.fromkeys(("shards", "remote shards"), _heads),
+    "images": _images,
+}
 CANNOT = {
     "table": "streams tar files; arrays in memory are no source for it",
     "python": "runs in torch's DataLoader: see torch",

@@ -59,6 +59,12 @@ def int64s(raw: bytes) -> NDArray[np.int64]:
     Raises:
         ValueError: the last one is cut off, or one has more than ten bytes.
     """
+    if 0 < len(raw) < 10 and raw[-1] < 128 <= min(raw[:-1], default=128):
+        # One number of up to nine bytes, as most features are: a label.
+        value = 0
+        for byte in reversed(raw):
+            value = value << 7 | byte & 127
+        return np.array([value], np.int64)
     if wrong_varints(raw):
         raise ValueError("no varints")
     if len(raw) < _MANY:

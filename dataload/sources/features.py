@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from dataload.errors import ConfigError
 from dataload.shards.messages import Value
 
@@ -15,6 +17,7 @@ _ONE = {
     int: ("int64", "int"),
     float: ("float32", "float"),
 }
+_NAMES = {np.int64: "int64", np.float32: "float32"}
 _ASK_FOR = {"bytes": "bytes or str", "int64": "int", "float32": "float"}
 
 
@@ -61,7 +64,8 @@ def feature(name: str, value: Any) -> Feature:
 
 
 def _single(stored: Value, kind: str, asked: str) -> Any:
-    found = "bytes" if isinstance(stored, list) else str(stored.dtype)
+    # Looked up by type: numpy puts the name of a dtype together anew each time, which takes as long as all of this.
+    found = "bytes" if isinstance(stored, list) else _NAMES[stored.dtype.type]
     if found != kind:
         raise WrongValue(f"holds {found}, and {asked} asks for {kind}: ask for {_ASK_FOR[found]}")
     if len(stored) != 1:

@@ -1,9 +1,13 @@
 """The generated data sets."""
 
+from pathlib import Path
+
 import numpy as np
+import pytest
 import soundfile
 
 from benchmarks import data
+from dataload import TFRecordSource
 
 
 def test_speech_is_the_same_every_time_and_of_the_right_length(tmp_path):
@@ -36,3 +40,16 @@ def test_images_are_a_memory_map(tmp_path):
 def test_a_workload_without_files_needs_no_folder(tmp_path):
     assert data.prepare(tmp_path, "table", 10) == tmp_path and not list(tmp_path.iterdir())
     assert [array.shape for array in data.table()] == [(10_000, 8)] * 5
+
+
+def test_records_are_read_by_the_source_of_tfrecord_files(tmp_path):
+    pytest.importorskip("google_crc32c")
+    files = data.files(data.prepare(tmp_path, "small-records", 20), "tfrecord")
+    source = TFRecordSource(files, x=("x", bytes), label=("label", int))
+    assert len(files) == data.RECORD_FILES and [sample["label"] for sample in source] == list(range(20))
+    assert {len(sample["x"]) for sample in source} == {200}
+
+
+def test_objects_have_the_size_of_their_data_set(tmp_path):
+    paths = data.files(data.prepare(tmp_path, "small-objects", 3), "bin")
+    assert [Path(path).stat().st_size for path in paths] == [4_000] * 3

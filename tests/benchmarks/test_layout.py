@@ -13,7 +13,7 @@ from benchmarks.workloads import BY_NAME, WORKLOADS
 FOLDER = Path(benchmarks.__file__).parent
 MODULES = sorted(FOLDER.rglob("*.py"))
 SYSTEM_MODULES = sorted({system.module for system in SYSTEMS.values()})
-PEERS = {"torch", "tensorflow", "grain", "spdl", "lhotse", "webdataset"}
+PEERS = {"torch", "tensorflow", "grain", "spdl", "lhotse", "webdataset", "streaming", "litdata"}
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(FOLDER)))
@@ -28,6 +28,8 @@ def test_only_the_module_of_a_peer_imports_it(path):
         "tfsignal": {"tensorflow"},
         "lhotse": {"lhotse", "torch"},
         "webdataset": {"webdataset", "torch"},
+        "streaming": {"streaming", "torch"},
+        "litdata": {"litdata", "torch"},
     }
     allowed = mine.get(path.stem, {path.stem}) if path.parent.name in ("systems", "features") else set()
     allowed |= {"torch"} if path.name == "gpu.py" else set()

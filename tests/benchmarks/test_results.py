@@ -25,6 +25,14 @@ def test_the_limit_is_as_many_cores_as_there_are_workers():
     assert rows["dataload thread"].of_limit == pytest.approx(0.9)
 
 
+def test_one_client_with_all_connections_is_the_limit_as_it_is():
+    rows = rows_of(
+        record("bare connections", 1000.0, "remote small"), record("dataload thread", 900.0, "remote small"), workers=2
+    )
+    assert rows["bare connections"].figures["samples_per_s"] == 1000.0
+    assert rows["dataload thread"].of_limit == pytest.approx(0.9)
+
+
 def test_rows_with_fast_are_measured_against_the_limit_with_fast():
     rows = rows_of(
         record("limit", 100.0, "speech"),

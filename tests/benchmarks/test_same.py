@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from benchmarks.same import difference, summarise
+from benchmarks.same import difference, other_samples, summarise
 
 RNG = np.random.default_rng(0)
 BATCHES = [(RNG.random((4, 7, 3), np.float32), np.arange(4) + i) for i in range(3)]
@@ -44,3 +44,17 @@ def test_shapes_alone_may_differ_by_a_frame():
     assert difference([longer], EXPECTED, 0.0, values=False) is None
     assert difference([longer], EXPECTED, 0.0) is not None
     assert difference([wider], EXPECTED, 0.0, values=False) is not None
+
+
+def test_an_epoch_may_bring_its_samples_in_any_order_and_batches():
+    x, n = (np.concatenate(parts) for parts in zip(*BATCHES, strict=True))
+    order = RNG.permutation(len(x))
+    made = [summarise((x[part], n[part])) for part in np.array_split(order, 2)]
+    assert other_samples(made, EXPECTED, 0.0) is None
+
+
+def test_an_epoch_with_a_sample_twice_or_missing_is_found():
+    x, n = (np.concatenate(parts) for parts in zip(*BATCHES, strict=True))
+    twice = np.append(np.arange(1, len(x)), 1)
+    assert "is none of the 12" in other_samples([summarise((x[twice], n[twice]))], EXPECTED, 0.0)
+    assert "has 11 samples, and 12" in other_samples([summarise((x[1:], n[1:]))], EXPECTED, 0.0)
