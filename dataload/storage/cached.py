@@ -20,8 +20,8 @@ from dataload.errors import ConfigError, ReplacedError, StorageError
 from dataload.sizes import byte_size
 from dataload.storage.backend import replaced
 from dataload.storage.base import Found, Range, Stat, Store
-from dataload.storage.paths import RemotePath, Url
-from dataload.storage.places import Options, Place, Shard, find_shards, is_url, place
+from dataload.storage.paths import RemotePath
+from dataload.storage.places import Options, Place, Shard, Url, find_shards, is_url, place
 
 _MIN_BYTES = 1_000_000
 _TOKEN_BYTES = 8
