@@ -128,7 +128,7 @@ class EpochIterator:
     def go_back(self, samples: int) -> None:
         """Go on after so many samples, over all ranks: the batches taken since then are for nobody."""
         with self._busy:
-            self._progress.samples, self._progress.plan = samples, self._plan
+            self._progress.samples, self._progress.plan = samples, self._progress.plan or self._plan
 
     def _change_ranks(self, plan: Plan) -> None:
         """Drop the batches that were made for the shard of before, and go on with those of another plan.

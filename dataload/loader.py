@@ -144,7 +144,6 @@ class Loader:
         concurrency = suits_concurrency(source) if read_concurrency is None else read_concurrency
         self.pipeline = Pipeline(source, stages, collate, seed, concurrency, specs)
         self.crew = Crew(self.pipeline, self.options)
-
         # Where the next iterator begins; None: with the epoch after that of the last one.
         self._next: Position | None = Position(0, 0)
         self._progress: Progress | None = None
@@ -207,8 +206,7 @@ class Loader:
         """
         if not is_integer(epoch) or not 0 <= epoch < MAX_NUMBER:
             raise ConfigError(f"epoch={epoch!r:.40} must be a whole number from 0 up")
-        begin = self._begin()
-        if begin is not None and begin.epoch == epoch:
+        if (begin := self._begin()) is not None and begin.epoch == epoch:
             return
         self._end_iteration(Phase.SUPERSEDED)
         self._next = Position(epoch, 0)

@@ -107,8 +107,8 @@ def check_position(position: Position, plan: Plan) -> None:
     epoch, samples = position.epoch, position.samples
     if position.order is not None and position.order != plan.order_digest(epoch):
         raise StateError(
-            f"the sampler gives another order in epoch {epoch} than when the state was saved, so which samples are left "
-            "cannot be told: make its order depend on set_epoch or on a torch generator with a fixed seed"
+            f"the sampler gives another order in epoch {epoch} than when the state was saved, so which samples are "
+            "left cannot be told: make its order depend on set_epoch or on a torch generator with a fixed seed"
         )
     if samples and samples > (num_samples := plan.num_samples(epoch)):
         raise StateError(
