@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from streams import epoch, joined, make, take
+from streams import epoch, joined, make, take, together
 
 from dataload import Loader
 from dataload.errors import ConfigError, DataloadError
@@ -60,10 +60,6 @@ class Job:
     def close(self):
         for loader in self.loaders:
             loader.close()
-
-
-def together(step, field="i"):
-    return np.concatenate([batch[field] for batch in step]).tolist()
 
 
 def run(job, changes):
