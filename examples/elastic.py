@@ -20,7 +20,7 @@ from dataload.adapters.torch import to_dataloader
 
 
 def main() -> None:
-    """Train as one of --worlds processes, another number of them after every --steps steps; the first starts the others."""
+    """Train as one of several processes, whose number changes every few steps; the first one starts the others."""
     given = arguments(worlds="2,3,1", steps=3, workers=1, checkpoint="elastic.pt", member=0, first=0, port=0)
     worlds, checkpoint = list(map(int, given.worlds.split(","))), Path(given.checkpoint)
     store = dist.TCPStore("127.0.0.1", given.port, is_master=given.member == 0, wait_for_workers=False)
@@ -69,9 +69,7 @@ def main() -> None:
                     return
                 join(phase)
         if given.member == 0:
-            print(
-                f"epoch {epoch}: {len(seen)} samples, each once: {sorted(seen) == [*range(len(numbered))]}", flush=True
-            )
+            print(f"epoch {epoch}: {len(seen)} samples, once each: {sorted(seen) == [*range(len(seen))]}", flush=True)
             torch.save({name: part.state_dict() for name, part in parts.items()}, checkpoint)
             seen = []
     dist.destroy_process_group()
