@@ -112,8 +112,8 @@ class Options:
             sized = self.batch_size != 1 or self.global_batch_size is not None
             if sized or self.shuffle or self.sampler is not None or self.drop_last:
                 raise ConfigError(
-                    "batch_sampler decides the batches alone: leave out batch_size, global_batch_size, shuffle, "
-                    "sampler and drop_last"
+                    "batch_sampler decides the batches alone: leave out batch_size, shuffle, sampler, drop_last "
+                    "and global_batch_size"
                 )
         elif self.sampler is not None and self.shuffle:
             raise ConfigError(
