@@ -26,7 +26,7 @@ _PIECE_BYTES = 4 << 20
 # Batches that a worker reads at the same time behind a network; the reads of each overlap by themselves.
 _BATCHES = 4
 # Samples whose places are looked at together, and shards whose pieces a process remembers.
-_SAMPLES_AT_ONCE = 1 << 20
+_SAMPLES_AT_ONCE = 1 << 16
 _SHARDS_KEPT = 1024
 
 
