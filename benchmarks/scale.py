@@ -25,7 +25,7 @@ from dataload import ArraySource, Loader
 from dataload.counts import NOTHING
 from dataload.measuring import Table, about, describe
 from dataload.sharding import Shard as Rank
-from dataload.shards.columns import Columns, Entry
+from dataload.shards.columns import Columns, Entry, map_file
 from dataload.shards.index import ShardIndex, find_index, write_index
 from dataload.sources.shards import ShardSource
 from dataload.storage.local import LOCAL
@@ -147,8 +147,8 @@ def index(options: argparse.Namespace, folder: Path) -> Iterator[list[str]]:
     packed, seconds = _timed(lambda: pickle.dumps(found))
     _, back = _timed(lambda: pickle.loads(packed))
     yield ["sent to the workers", f"{len(packed) / 1e6:.1f} MB, {seconds:.2f} s; opened there in {back:.2f} s"]
-    offsets = np.memmap(folder / "offsets", np.int64, "w+", shape=(options.samples,))
-    sizes = np.memmap(folder / "sizes", np.int32, "w+", shape=(options.samples,))
+    offsets = _holes(folder / "offsets", 8 * options.samples).view(np.int64)
+    sizes = _holes(folder / "sizes", 4 * options.samples).view(np.int32)
     columns = _columns(options.shards, options.samples // options.shards)
     columns.offsets["flac"], columns.sizes["flac"] = offsets, sizes
     yield ["its file, for each field", f"{(offsets.nbytes + sizes.nbytes) / 1e9:.1f} GB, mapped, not read"]
@@ -229,6 +229,12 @@ def driver(options: argparse.Namespace) -> Iterator[list[str]]:
             f"batches of {size / 1e6:g} MB",
             f"{gigabytes:g} GB/s together, {gigabytes / options.ranks:.2g} for a rank",
         ]
+
+
+def _holes(path: Path, size: int) -> NDArray[np.uint8]:
+    with path.open("wb") as file:
+        file.truncate(size)
+    return map_file(str(path))
 
 
 def _columns(shards: int, samples: int, materialised: bool = False) -> Columns:
