@@ -29,8 +29,11 @@ class Ahead:
         self._ready: deque[Any] = deque()
         self._end: BaseException | None = None
         self._closed = False
+        # Whether the iterator is given back to somebody who goes on with it.
+        self._halted = False
         self._changed = threading.Condition()
         # A daemon, because a program may end in the middle of an epoch.
+        iterator.take_ahead(True)
         self._thread = threading.Thread(target=self._run, name="dataload-ahead", daemon=True)
         self._thread.start()
 
@@ -46,14 +49,26 @@ class Ahead:
                 self._changed.notify_all()
                 return item
             assert self._end is not None
+            if isinstance(self._end, StopIteration):
+                self._iterator.take_ahead(False)
             raise self._end
 
-    def close(self) -> None:
-        """End the thread, and wait until it has; a batch that it waits for is given up."""
+    def halt(self) -> None:
+        """End the thread when it has the batch that it waits for, without ending the iterator, and wait for that."""
+        self._halted = True
+        self._drop()
+        self._thread.join()
+        self._iterator.take_ahead(False)
+
+    def _drop(self) -> None:
         with self._changed:
             self._closed = True
             self._ready.clear()
             self._changed.notify_all()
+
+    def close(self) -> None:
+        """End the thread, and wait until it has; a batch that it waits for is given up."""
+        self._drop()
         # Wakes the thread where it waits for a batch. At the end of an epoch there is nothing to give up, and the
         # workers stay.
         self._iterator.close()
@@ -73,7 +88,8 @@ class Ahead:
         except BaseException as error:
             end = error
         finally:
-            self._iterator.close()
+            if not self._halted:
+                self._iterator.close()
         with self._changed:
             self._end = end
             self._changed.notify_all()

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from dataload.adapters.element_spec import map_arrays
+from dataload.adapters.hooks import PassHooks
 from dataload.adapters.messages import missing_extra
 from dataload.adapters.passes import Pass, Passes, Resumable
 from dataload.errors import CollateError, ConfigError
@@ -62,7 +63,7 @@ class KerasBatches(Resumable, keras.utils.PyDataset):  # type: ignore[misc]
         super().__init__(workers=1, use_multiprocessing=False)
         self.loader = loader
         # Keras alone asks for batches here, and looks at the first one before it trains.
-        self._passes = Passes(loader, lambda batch: map_arrays(batch, _numbers), is_look=lambda: True)
+        self._passes = Passes(loader, lambda batch: map_arrays(batch, _numbers), hooks=_Hooks(), is_look=lambda: True)
         self._pass: Pass | None = None
 
     def __len__(self) -> int:
@@ -92,6 +93,14 @@ class KerasBatches(Resumable, keras.utils.PyDataset):  # type: ignore[misc]
         ended, self._pass = self._pass, None
         if ended is not None:
             ended.leave()
+
+
+class _Hooks(PassHooks):
+    def length_changed(self) -> None:
+        raise ConfigError(
+            "reshard changed the number of batches of an epoch that Keras is in the middle of: call it between two "
+            "calls of fit, or keep the samples of a step as many as they are, without batch_size="
+        )
 
 
 def _numbers(array: Any, path: Path) -> Any:

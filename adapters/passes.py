@@ -10,30 +10,18 @@ from __future__ import annotations
 import threading
 import weakref
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dataload.adapters.ahead import Ahead
+from dataload.adapters.hooks import PassHooks
 from dataload.adapters.tools import is_a_look
 from dataload.errors import DataloadError
 from dataload.iteration import EpochIterator
 from dataload.loader import Loader
 from dataload.state import State
 
-
-class PassHooks:
-    """Hears of the passes; a subclass overrides what it needs."""
-
-    def epoch(self, epoch: int) -> None:
-        """The next batch will be one of this epoch."""
-
-    def began(self) -> None:
-        """The first batch of a pass is about to be made."""
-
-    def ended(self) -> None:
-        """A pass has ended, whichever way."""
-
-    def ran_out(self) -> None:
-        """A pass was asked for more than its last batch."""
+if TYPE_CHECKING:
+    from dataload.batching import Plan
 
 
 class Resumable:
@@ -52,6 +40,10 @@ class Resumable:
     def load_state_dict(self, state: State) -> None:
         """Continue, in the next pass, with exactly the samples not yet delivered; see `Loader.load_state_dict`."""
         self._passes.load_state_dict(state)
+
+    def reshard(self, rank: int | None = None, world: int | None = None, *, batch_size: int | None = None) -> None:
+        """Go on as another rank, or among another number of ranks, at the next step; see `Loader.reshard`."""
+        self._passes.reshard(rank, world, batch_size)
 
 
 class Passes:
@@ -129,6 +121,24 @@ class Passes:
             self._left = self._look = None
             self.hooks.epoch(state["epoch"])
 
+    def reshard(self, rank: int | None, world: int | None, batch_size: int | None) -> None:
+        """Go on as another rank, or among another number of ranks, at the next step; see `Loader.reshard`."""
+
+        def change() -> None:
+            self.loader.reshard(rank, world, batch_size=batch_size)
+
+        latest = self._running()
+        if latest is not None:
+            # Without the lock: a batch that is taken ahead may be waited for.
+            latest.go_on_after(change)
+            return
+        with self.lock:
+            self._undo_look()
+            if self._left is not None:
+                self.loader.load_state_dict(self._left)
+            self._left = None
+            change()
+
     @property
     def at_last(self) -> bool:
         """Whether the batch delivered last was the last one of its epoch."""
@@ -159,7 +169,7 @@ class Passes:
             self._end_latest()
             self._undo_look()
             self._left = None
-            loader, place = self.loader, self._place
+            loader = self.loader
             iterator, start = iter(loader), loader.state_dict()
             if self.eager and start["samples"] and not loader.plan.num_batches(start["epoch"], start["samples"]):
                 # The state was saved after the last batch: an empty pass would only confuse Keras.
@@ -167,10 +177,14 @@ class Passes:
             self._latest = weakref.ref(started)
             self.hooks.epoch(start["epoch"])
             self.hooks.began()
+        return iterator, self.place(iterator), start
+
+    def place(self, iterator: EpochIterator) -> Iterator[tuple[Any, State | None]]:
+        """Return the placed batches of an iterator of the loader, each with the state after it."""
+        loader, place = self.loader, self._place
         if self._ahead:
-            ahead = Ahead(iterator, lambda batch: (place(batch), loader.state_dict()), self._ahead)
-            return iterator, ahead, start
-        return iterator, ((place(batch), None) for batch in iterator), start
+            return Ahead(iterator, lambda batch: (place(batch), loader.state_dict()), self._ahead)
+        return ((place(batch), None) for batch in iterator)
 
     def ended(self, ended: Pass, look_from: State | None) -> None:
         """Take note that a pass is over; if it was only a look, of where it started."""
@@ -201,7 +215,9 @@ class Pass:
         self._by_a_tool = False
         self._batches: Iterator[tuple[Any, State | None]] = iter(())
         self._start: State | None = None
+        # How many batches there are in all, by which plan.
         self._total = -1
+        self._plan: Plan | None = None
         # Raised by whoever asks on: StopIteration at the end, else why there is nothing more.
         self._over: BaseException | None = None
         self.taken = 0
@@ -220,6 +236,8 @@ class Pass:
             self._by_a_tool = self._passes.is_look()
             self._iterator, self._batches, self._start = self._passes.begin(self)
             self.state = self._start if isinstance(self._batches, Ahead) else None
+        elif self._plan is not self._passes.loader.plan:
+            self._change_length()
         try:
             placed, self.state = next(self._batches)
         except StopIteration:
@@ -234,7 +252,8 @@ class Pass:
         self.taken += 1
         if self.taken == 1 and self._start is not None:
             # Asked after the first batch: the length of a foreign order is known once it has been read.
-            self._total = self._passes.loader.plan.num_batches(self._start["epoch"], self._start["samples"])
+            self._plan = self._passes.loader.plan
+            self._total = self._plan.num_batches(self._start["epoch"], self._start["samples"])
         if self._passes.eager and self.whole:
             self.leave()
         return self._passes.arrive(placed)
@@ -242,7 +261,45 @@ class Pass:
     @property
     def whole(self) -> bool:
         """Whether the last batch of the epoch has been delivered."""
+        self._count()
         return self.taken == self._total
+
+    def _count(self) -> None:
+        """Count the batches anew where the ranks were changed."""
+        plan = self._passes.loader.plan
+        if self._plan is not None and self._plan is not plan:
+            state = self.state or self._passes.loader.state_dict()
+            self._total = self.taken + plan.num_batches(state["epoch"], state["samples"])
+            self._plan = plan
+
+    def _change_length(self) -> None:
+        """Count the batches anew, and end the pass if a framework cannot go on with another number of them."""
+        before = self._total
+        self._count()
+        if self._total != before:
+            try:
+                self._passes.hooks.length_changed()
+            except Exception as error:
+                self._end(error)
+                raise
+
+    def go_on_after(self, change: Callable[[], None]) -> None:
+        """Go on with the batch that the training loop is to have next, after a change of the loader's plan."""
+        batches, iterator, loader = self._batches, self._iterator, self._passes.loader
+        if not isinstance(batches, Ahead) or iterator is None or self.state is None:
+            change()
+            return
+        batches.halt()
+        if iterator.active:
+            iterator.go_back(self.state["samples"])
+        else:
+            # It has met its end, or an error, in batches that the training loop has not had.
+            loader.load_state_dict(self.state)
+        try:
+            change()
+        finally:
+            self._iterator = iterator if iterator.active else iter(loader)
+            self._batches = self._passes.place(self._iterator)
 
     def leave(self) -> None:
         """End the pass where it is."""

@@ -8,13 +8,14 @@ number of ranks were before.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 from dataload.errors import ConfigError
-from dataload.samplers.base import BatchSampler, IndexArray, Sampler
+from dataload.kinds import is_integer
+from dataload.samplers.base import BatchSampler, IndexArray, Sampler, ScatteredSampler
 from dataload.samplers.door import as_batch_sampler, as_sampler
 from dataload.samplers.random import RandomSampler
 from dataload.samplers.sequential import SequentialSampler
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 # A sampler is asked for many batches at once, because a call costs far more than an index: 16 384 positions of a
 # keyed permutation take 0.5 ms, 32 take 0.1 ms. The first calls are small so that the first batch does not wait.
 _POSITIONS_AT_ONCE = 16_384
+# Above this, a call for the positions of this rank alone takes less than those of all ranks.
+_WHOLE_STEPS = 2048
 
 
 class Plan(Protocol):
@@ -65,64 +68,94 @@ class Plan(Protocol):
         """Return an order of the samples of this plan, and of no others, that can be sent to workers."""
         ...
 
+    def resharded(self, shard: Shard, batch_size: int | None) -> Plan:
+        """Return the plan of the same order for another rank or number of ranks.
+
+        Args:
+            shard: part of each step that is made here.
+            batch_size: samples for each rank; None leaves the samples of a step as many as they are.
+
+        Raises:
+            ConfigError: a step cannot be cut into so many parts.
+        """
+        ...
+
 
 @dataclass(frozen=True)
 class SizedBatches(Plan):
-    """Batches of `batch_size` consecutive positions of a sampler.
+    """Steps of `whole` consecutive positions of a sampler, of which each rank has an equal part as its batch.
 
-    The rest of an epoch, its last step, is shared out evenly: every rank has a batch, no sample is seen twice, and
-    ranks differ by one sample. Only where less than one sample per rank is left do the others get samples from the
-    beginning of the epoch. With `drop_last` the last step is left out unless it is whole.
+    Where `world` does not divide `whole`, the first ranks have one sample more than the others. The rest of an epoch,
+    its last step, is shared out in the same way: every rank has a batch, and no sample is seen twice. Only where less
+    than one sample per rank is left do the others get samples from the beginning of the epoch. With `drop_last` the
+    last step is left out unless it is whole.
     """
 
     sampler: Sampler
-    batch_size: int
+    whole: int
     drop_last: bool
     shard: Shard = ALONE
 
     def __post_init__(self) -> None:
+        if self.whole < self.shard.world:
+            raise ConfigError(
+                f"a global batch of {self.whole} samples cannot be shared out to {self.shard.world} ranks: use fewer "
+                "ranks, or say how many samples each rank is to have, batch_size="
+            )
         if not self.drop_last:
             self._check_length(len(self.sampler))
 
     @property
-    def _whole(self) -> int:
-        """Samples of one step, over all ranks."""
-        return self.batch_size * self.shard.world
+    def batch_size(self) -> int:
+        """Samples of this rank in a whole step."""
+        begin, end = self._part(self.whole)
+        return end - begin
+
+    def _part(self, samples: int) -> tuple[int, int]:
+        """Return where this rank's part of a step of so many samples begins and ends."""
+        each, more = divmod(samples, self.shard.world)
+        begin = self.shard.rank * each + min(self.shard.rank, more)
+        return begin, begin + each + (self.shard.rank < more)
 
     def num_batches(self, epoch: int, start: int = 0) -> int:
         """Return how many batches each rank has left of `epoch` after `start` samples."""
         left = max(len(self.sampler) - start, 0)
-        return left // self._whole if self.drop_last else -(-left // self._whole)
+        return left // self.whole if self.drop_last else -(-left // self.whole)
 
     def batches(self, epoch: int, start: int = 0) -> Iterator[IndexArray]:
         """Yield the indices of each batch left of `epoch` after `start` samples."""
         length = self.num_samples(epoch)
-        size, whole, rank = self.batch_size, self._whole, self.shard.rank
+        whole, (begin, end) = self.whole, self._part(self.whole)
+        scattered = self.sampler if isinstance(self.sampler, ScatteredSampler) else None
+        most = max(_POSITIONS_AT_ONCE // (end - begin if scattered else whole), 1)
+        if not scattered and whole > _WHOLE_STEPS:
+            most = 1
         at_once = 1
         while start + whole <= length:
             steps = min(at_once, (length - start) // whole)
             if steps == 1:
-                own = start + rank * size
-                yield self.sampler.indices(epoch, own, own + size)
+                yield self.sampler.indices(epoch, start + begin, start + end)
+            elif scattered:
+                positions = (start + whole * np.arange(steps))[:, None] + np.arange(begin, end)
+                yield from scattered.at(epoch, positions.reshape(-1)).reshape(positions.shape)
             else:
-                # The parts of the other ranks are asked for too; beyond `_POSITIONS_AT_ONCE` they no longer are.
+                # The parts of the other ranks are asked for too.
                 order = self.sampler.indices(epoch, start, start + steps * whole)
-                yield from order.reshape(steps, self.shard.world, size)[:, rank]
+                yield from order.reshape(steps, whole)[:, begin:end]
             start += steps * whole
-            at_once = min(2 * at_once, max(_POSITIONS_AT_ONCE // whole, 1))
+            at_once = min(2 * at_once, most)
         if start < length and not self.drop_last:
             yield self._last(epoch, start, length)
 
     def _last(self, epoch: int, start: int, length: int) -> IndexArray:
         """Return this rank's share of the samples that are left for the last step."""
         self._check_length(length)
-        rank, world, left = self.shard.rank, self.shard.world, length - start
+        rank, left = self.shard.rank, length - start
         if rank >= left:
             # The first samples of the epoch are not among the last ones, as there are at least `world` samples.
             return self.sampler.indices(epoch, rank - left, rank - left + 1)
-        each, more = divmod(left, world)
-        begin = start + rank * each + min(rank, more)
-        return self.sampler.indices(epoch, begin, begin + each + (rank < more))
+        begin, end = self._part(left)
+        return self.sampler.indices(epoch, start + begin, start + end)
 
     def _check_length(self, length: int) -> None:
         if 0 < length < self.shard.world:
@@ -132,7 +165,7 @@ class SizedBatches(Plan):
 
     def position(self, epoch: int, start: int, steps: int) -> int:
         """Return how many samples all ranks together have had when each took `steps` batches after `start` samples."""
-        return min(start + steps * self._whole, max(len(self.sampler), start))
+        return min(start + steps * self.whole, max(len(self.sampler), start))
 
     def first_number(self, epoch: int, start: int) -> int:
         """Return the number k of the first batch left of `epoch` after `start` samples."""
@@ -157,6 +190,14 @@ class SizedBatches(Plan):
         if self.order_digest(epoch) is None:
             return self.sampler
         return _sorted(self.sampler.indices(epoch, 0, len(self.sampler)))
+
+    def resharded(self, shard: Shard, batch_size: int | None) -> SizedBatches:
+        """Return the plan of the same order for another rank or number of ranks."""
+        if batch_size is None:
+            return replace(self, shard=shard)
+        if not is_integer(batch_size) or batch_size < 1:
+            raise ConfigError(f"batch_size={batch_size!r:.40} must be a whole number from 1 up")
+        return replace(self, shard=shard, whole=batch_size * shard.world)
 
 
 @dataclass(frozen=True)
@@ -219,6 +260,12 @@ class ListedBatches(Plan):
         """Return the samples of this epoch."""
         return _sorted(self.sampler.batches(epoch)[0])
 
+    def resharded(self, shard: Shard, batch_size: int | None) -> ListedBatches:
+        """Return the plan of the same batches for another rank or number of ranks; a step has one for each rank."""
+        if batch_size is not None:
+            raise ConfigError(f"batch_size={batch_size} cannot be: the batch_sampler decides how large batches are")
+        return replace(self, shard=shard)
+
 
 def make_plan(source: Any, options: Options, shard: Shard) -> Plan:
     """Return which indices make which batch of a source.
@@ -237,7 +284,7 @@ def make_plan(source: Any, options: Options, shard: Shard) -> Plan:
         sampler = RandomSampler(len(source), options.seed)
     else:
         sampler = SequentialSampler(len(source))
-    return SizedBatches(sampler, options.batch_size, options.drop_last, shard)
+    return SizedBatches(sampler, options.step_samples(shard.world), options.drop_last, shard)
 
 
 def _sorted(order: IndexArray) -> Sampler:

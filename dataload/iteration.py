@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import threading
 import time
 from typing import Any
 
@@ -29,25 +28,30 @@ class EpochIterator:
     """
 
     def __init__(self, plan: Plan, progress: Progress, crew: Crew, options: Options) -> None:
-        self._plan = plan
         self._progress = progress
         self._crew = crew
         self._options = options
         self._tally = progress.tally
-        self._start = progress.samples
-        self._batches = plan.batches(progress.epoch, progress.samples)
         self._salvage: Salvage | None = None
         self._workers: Workers | None = None
         self._sizes: dict[int, int] = {}
         self._ready: dict[int, Result] = {}
-        # Numbers k of the first batch, of the one that comes next in order, and of the one that is submitted next.
-        self._first = self._next = self._submitted = plan.first_number(progress.epoch, progress.samples)
-        self._tally.batch = self._first
+        self._follow(plan)
         # Asked of the crew for every batch until it is settled.
         self._window = 0
         self._last = 0.0
         self._process = os.getpid()
-        self._busy = threading.Lock()
+        self._busy = progress.busy
+
+    def _follow(self, plan: Plan) -> None:
+        """Go on with a plan after what all ranks have had."""
+        epoch, samples = self._progress.epoch, self._progress.samples
+        self._plan = plan
+        self._start = samples
+        self._batches = plan.batches(epoch, samples)
+        # Numbers k of the first batch, of the one that comes next in order, and of the one that is submitted next.
+        self._first = self._next = self._submitted = plan.first_number(epoch, samples)
+        self._tally.batch = self._first
 
     def __iter__(self) -> EpochIterator:
         return self
@@ -76,6 +80,8 @@ class EpochIterator:
 
     def _deliver(self) -> Any:
         start = time.perf_counter()
+        if self._progress.plan is not None:
+            self._change_ranks(self._progress.plan)
         result = self._next_result()
         while result is not None and isinstance(result.batch, Empty):
             self._take_note(result)
@@ -114,6 +120,30 @@ class EpochIterator:
         result = self._ready.pop(self._next)
         self._tally.waiting = len(self._ready)
         return result
+
+    def take_ahead(self, ahead: bool) -> None:
+        """Say whether batches are taken before the training loop asks for them: only who does it knows the place."""
+        self._progress.ahead = ahead
+
+    def go_back(self, samples: int) -> None:
+        """Go on after so many samples, over all ranks: the batches taken since then are for nobody."""
+        with self._busy:
+            self._progress.samples, self._progress.plan = samples, self._progress.plan or self._plan
+
+    def _change_ranks(self, plan: Plan) -> None:
+        """Drop the batches that were made for the shard of before, and go on with those of another plan.
+
+        The workers stay. What they are at is waited for: they could not begin with anything else before, and tasks of
+        two plans with one number k must not meet.
+        """
+        for number in range(self._next, self._submitted):
+            if self._workers is not None and number not in self._ready:
+                self._wait_for(number, self._workers)
+        self._ready.clear()
+        self._sizes.clear()
+        self._tally.waiting = 0
+        self._follow(plan)
+        self._progress.plan = None
 
     def _make_salvage(self) -> Salvage | None:
         if self._options.on_error == "raise":

@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any, Literal
 
-from dataload.batching import make_plan
+from dataload.batching import SizedBatches, make_plan
 from dataload.chain import Chain
 from dataload.collate import as_collate, default_collate
 from dataload.crew import Crew
-from dataload.errors import ConfigError, StateError
+from dataload.errors import ConfigError
 from dataload.iteration import EpochIterator
 from dataload.keyed import warn_of_kept_generators
 from dataload.kinds import is_integer
@@ -21,10 +21,10 @@ from dataload.progress import Phase, Progress
 from dataload.salvage import OnError
 from dataload.samplers import BatchSampler, Sampler
 from dataload.samples import Field
-from dataload.sharding import ShardArgument, read_shard
+from dataload.sharding import ShardArgument, new_shard, read_shard
 from dataload.sources.base import check_source, fingerprint, suits_concurrency
 from dataload.stages import Transforms, chain_of, make_chains, make_stages, varying_fields
-from dataload.state import MAX_NUMBER, Identity, Position, State, check_state, make_state
+from dataload.state import MAX_NUMBER, Identity, Position, State, check_position, check_state, make_state
 from dataload.stats import LoaderStats, Tally
 from dataload.workers import StartWorkers
 
@@ -41,7 +41,10 @@ class Loader:
         source: anything with `__len__` and `__getitem__`.
         transforms: a callable on the sample, a dict of field to callable or list of callables, or a list of these; at
             its end there may be `RandomBatchTransform`s, which work on the batch.
-        batch_size: samples in a batch.
+        batch_size: samples in a batch, of each rank.
+        global_batch_size: samples in the batches of one step of all ranks together, in place of batch_size: it stays
+            what it is with any number of ranks, and so do the steps of an epoch. Ranks share it out evenly; where that
+            leaves a rest, the first ones have one sample more.
         shuffle: whether the order is random, another one in each epoch. "blocks" is for sources where a sample here and
             one there is slow to read, and which know their runs (row groups, shards): blocks from anywhere in the
             source are read 8 at a time, and the samples of these 8 are shuffled. A block is a row group, a piece of up
@@ -49,7 +52,7 @@ class Loader:
             blocks of a table in memory. `BlockShuffleSampler` takes other numbers.
         sampler: the order: a `Sampler`, or any iterable of indices (read once per epoch). Excludes shuffle.
         batch_sampler: a `BatchSampler` such as `BucketBatchSampler`, or an iterable of lists of indices, one per batch
-            (read once per epoch). Excludes batch_size, shuffle, sampler and drop_last.
+            (read once per epoch). Excludes batch_size, global_batch_size, shuffle, sampler and drop_last.
         num_workers: 0 makes batches in the calling thread; n makes them ahead on n threads or processes. "auto" begins
             with one per usable core, and adds or drops workers while that helps the training loop.
         worker: "thread" for transforms that release the GIL (decoding, FFTs, numpy), "process" for those that do not,
@@ -69,7 +72,7 @@ class Loader:
             one order of the epoch, and this loader gets part `rank` of them. All ranks have the same number of batches;
             the rest of an epoch, its last step, is shared out evenly (or left out, with drop_last); only where that is
             less than one sample per rank the others get samples from the beginning of the epoch. "auto" asks
-            torch.distributed, or the environment variables RANK and WORLD_SIZE.
+            torch.distributed, or the environment variables RANK and WORLD_SIZE. `reshard` changes it in a running job.
         on_error: what becomes of a sample that the source or a transform cannot make: "raise" ends the iteration with
             its exception, "skip" leaves it out of its batch, "replace" puts another sample of the epoch in its place,
             always the same one, so that batches keep their size and ranks their number of steps. `stats.errors` lists
@@ -94,6 +97,7 @@ class Loader:
         *,
         transforms: Transforms = None,
         batch_size: int = 1,
+        global_batch_size: int | None = None,
         shuffle: bool | Literal["blocks"] = False,
         sampler: Sampler | Iterable[int] | None = None,
         batch_sampler: BatchSampler | Iterable[Iterable[int]] | None = None,
@@ -113,6 +117,7 @@ class Loader:
         self.options = Options(
             transforms=transforms,
             batch_size=batch_size,
+            global_batch_size=global_batch_size,
             shuffle=shuffle,
             sampler=sampler,
             batch_sampler=batch_sampler,
@@ -139,7 +144,6 @@ class Loader:
         concurrency = suits_concurrency(source) if read_concurrency is None else read_concurrency
         self.pipeline = Pipeline(source, stages, collate, seed, concurrency, specs)
         self.crew = Crew(self.pipeline, self.options)
-
         # Where the next iterator begins; None: with the epoch after that of the last one.
         self._next: Position | None = Position(0, 0)
         self._progress: Progress | None = None
@@ -162,14 +166,14 @@ class Loader:
     def __iter__(self) -> EpochIterator:
         """Start the next epoch, or continue the one of a loaded state. An older iterator is ended."""
         self._end_iteration(Phase.SUPERSEDED)
-        begin, self._next = self._next or Position(self._last_epoch() + 1, 0), None
+        begin, self._next = self._begin() or Position(self._last_epoch() + 1, 0), None
         self._progress = Progress(begin.epoch, begin.samples)
         return EpochIterator(self.plan, self._progress, self.crew, self.options)
 
     @property
     def batch_size(self) -> int | None:
-        """Samples in a batch of each rank; None where a batch sampler decides."""
-        return None if self.options.batch_sampler is not None else self.options.batch_size
+        """Samples in a batch of this rank; None where a batch sampler decides."""
+        return self.plan.batch_size if isinstance(self.plan, SizedBatches) else None
 
     @property
     def drop_last(self) -> bool:
@@ -197,12 +201,12 @@ class Loader:
     def set_epoch(self, epoch: int) -> None:
         """Let the next iterator start at the beginning of `epoch`.
 
-        If that is the epoch of a state just loaded, it continues inside it: a training loop may call this at the top
-        of each epoch, resumed or not.
+        If that is the epoch of a state just loaded, or in which the ranks were just changed, it continues inside it: a
+        training loop may call this at the top of each epoch, resumed or not.
         """
         if not is_integer(epoch) or not 0 <= epoch < MAX_NUMBER:
             raise ConfigError(f"epoch={epoch!r:.40} must be a whole number from 0 up")
-        if self._next is not None and self._next.epoch == epoch:
+        if (begin := self._begin()) is not None and begin.epoch == epoch:
             return
         self._end_iteration(Phase.SUPERSEDED)
         self._next = Position(epoch, 0)
@@ -221,19 +225,44 @@ class Loader:
             StateError: the state belongs to another data set, sampler or seed; the message names the difference.
         """
         position = check_state(state, self._identify(), self.seed)
-        if position.order is not None and position.order != self.plan.order_digest(position.epoch):
-            raise StateError(
-                f"the sampler gives another order in epoch {position.epoch} than when the state was saved, so which "
-                "samples are left cannot be told: make its order depend on set_epoch or on a torch generator with a "
-                "fixed seed"
-            )
-        if position.samples and position.samples > (num_samples := self.plan.num_samples(position.epoch)):
-            raise StateError(
-                f"the state is damaged: {position.samples} samples of epoch {position.epoch} were delivered, which has "
-                f"{num_samples}"
-            )
+        check_position(position, self.plan)
         self._end_iteration(Phase.SUPERSEDED)
         self._next = replace(position, order=None)
+
+    def reshard(self, rank: int | None = None, world: int | None = None, *, batch_size: int | None = None) -> None:
+        """Go on as another rank, or among another number of ranks, at the next step of the order.
+
+        Call it between two steps, on every rank after the same number of them: inside of the `for` loop over the
+        loader, whose next batch is that of the new shard, or after leaving it; then `iter(loader)` goes on in the
+        epoch. The order stays, no sample is lost or comes twice. The workers stay, batches that they made ahead are
+        dropped. A rank that joins makes its Loader with its `shard` and loads the state of any other.
+
+        The samples of a step of all ranks stay as many as they were; where `world` does not divide them the first ranks
+        have one more. Of a batch_sampler each rank has one batch a step. A step that only some ranks have made is made
+        again by all: load the state of before it, then reshard.
+
+        Args:
+            rank: of this process.
+            world: number of ranks; without both, what shard="auto" asks is asked again.
+            batch_size: samples of each rank in a step from now on, in place of sharing out those of before.
+
+        Raises:
+            ConfigError: no such shard; fewer samples in a step than ranks; no arguments, and shard is not "auto".
+            DataloadError: another thread waits for a batch, or takes batches ahead for an adapter.
+
+        >>> loader = Loader(range(8), batch_size=4)
+        >>> for batch in loader:
+        ...     print(batch)
+        ...     loader.reshard(rank=1, world=2)
+        [0 1 2 3]
+        [6 7]
+        """
+        shard, argument = new_shard(rank, world, self.options.shard)
+        plan = self.plan.resharded(shard, batch_size)
+        if self._next is None and self._progress is not None:
+            self._progress.go_on_with(plan)
+        self.shard, self.plan = shard, plan
+        self.options = self.options.resharded(argument, shard.world, getattr(plan, "whole", None))
 
     def chain(self, field: Field | None = None) -> Chain:
         """Return the chain of transforms of one field, as for `to_module`, `to_json` or a server.
@@ -283,6 +312,12 @@ class Loader:
         rank = f"rank {self.shard.rank} of {self.shard.world}, " if self.shard.world > 1 else ""
         where = f"{rank}epoch {position.epoch}, batch {batch}"
         return f"Loader({len(self.source)} samples -> {batches}, {self.crew!r}, {where})"
+
+    def _begin(self) -> Position | None:
+        """Return where the next iterator is to begin; None: with the epoch after that of the last one."""
+        if self._next is None and self._progress is not None and self._progress.plan is not None:
+            return self._position()
+        return self._next
 
     def _position(self) -> Position:
         """Return where the training loop is."""

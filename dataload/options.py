@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -18,12 +18,19 @@ from dataload.workers import StartWorkers, find_kind
 
 _MINIMA = {
     "batch_size": 1,
+    "global_batch_size": 1,
     "num_workers": 0,
     "prefetch_factor": 1,
     "read_concurrency": 0,
     "max_errors": 0,
     "max_retries": 0,
 }
+_OTHER_VALUES = (
+    ("num_workers", "auto"),
+    ("global_batch_size", None),
+    ("max_errors", None),
+    ("read_concurrency", None),
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +43,7 @@ class Options:
 
     transforms: Transforms = None
     batch_size: int = 1
+    global_batch_size: int | None = None
     shuffle: bool | Literal["blocks"] = False
     sampler: Sampler | Iterable[int] | None = None
     batch_sampler: BatchSampler | Iterable[Iterable[int]] | None = None
@@ -55,7 +63,7 @@ class Options:
     def __post_init__(self) -> None:
         for name, minimum in _MINIMA.items():
             value = getattr(self, name)
-            if (name, value) in (("num_workers", "auto"), ("max_errors", None), ("read_concurrency", None)):
+            if (name, value) in _OTHER_VALUES:
                 continue
             if not is_integer(value) or value < minimum:
                 raise ConfigError(f"{name}={value!r} must be a whole number from {minimum} up")
@@ -77,17 +85,42 @@ class Options:
             )
         self._check_exclusions()
 
+    def step_samples(self, world: int) -> int:
+        """Return how many samples of the order `world` ranks together take in one step."""
+        return self.batch_size * world if self.global_batch_size is None else self.global_batch_size
+
+    def resharded(self, shard: ShardArgument, world: int, step: int | None) -> Options:
+        """Return the arguments of a Loader that was given another shard from the start.
+
+        Args:
+            shard: the argument.
+            world: number of ranks.
+            step: samples of one step, over all ranks; None where a batch sampler decides.
+        """
+        if step is None or step == self.step_samples(world):
+            return replace(self, shard=shard)
+        if self.global_batch_size is None and step % world == 0:
+            return replace(self, shard=shard, batch_size=step // world)
+        return replace(self, shard=shard, batch_size=1, global_batch_size=step)
+
     def _check_exclusions(self) -> None:
         if self.max_errors is not None and self.on_error == "raise":
             raise ConfigError(
                 "max_errors goes with on_error='skip' or 'replace': with 'raise' the first error ends the run"
             )
         if self.batch_sampler is not None:
-            if self.batch_size != 1 or self.shuffle or self.sampler is not None or self.drop_last:
+            sized = self.batch_size != 1 or self.global_batch_size is not None
+            if sized or self.shuffle or self.sampler is not None or self.drop_last:
                 raise ConfigError(
-                    "batch_sampler decides the batches alone: leave out batch_size, shuffle, sampler and drop_last"
+                    "batch_sampler decides the batches alone: leave out batch_size, shuffle, sampler, drop_last "
+                    "and global_batch_size"
                 )
         elif self.sampler is not None and self.shuffle:
             raise ConfigError(
                 f"shuffle={self.shuffle!r} and sampler= exclude each other: the sampler decides the order"
+            )
+        if self.global_batch_size is not None and self.batch_size != 1:
+            raise ConfigError(
+                f"batch_size={self.batch_size} and global_batch_size={self.global_batch_size} exclude each other: one "
+                "is for each rank, the other for all of them together"
             )

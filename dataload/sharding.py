@@ -1,7 +1,8 @@
 """Which part of every global step this process trains on, where several processes train together.
 
 A global step takes `world` times `batch_size` samples off the order of the epoch; rank r gets the r-th part of them. So
-all ranks walk through one order without talking to each other, and a state says how far all of them are.
+all ranks walk through one order without talking to each other, and a state says how far all of them are. That is all
+that they have to agree on when ranks come or go in the middle of an epoch.
 """
 
 from __future__ import annotations
@@ -52,6 +53,30 @@ def read_shard(shard: Any, environment: Mapping[str, str] = os.environ) -> Shard
     if not 0 <= rank < world:
         raise ConfigError(f"{source}: rank must be from 0 up and below world, here from 0 to {world - 1}")
     return Shard(rank, world)
+
+
+def new_shard(rank: Any, world: Any, before: Any) -> tuple[Shard, ShardArgument]:
+    """Return the shard that the arguments of `Loader.reshard` mean, and how a Loader would have been given it.
+
+    Args:
+        rank: of this process.
+        world: number of ranks; None with rank None asks again what "auto" asks.
+        before: the argument `shard` of the Loader.
+
+    Raises:
+        ConfigError: it is no shard, half of one is given, or nothing, where the Loader does not ask by itself.
+    """
+    if rank is None and world is None:
+        if before != "auto":
+            raise ConfigError(
+                f"reshard() without rank and world asks what shard='auto' asks, and this Loader has shard={before!r}: "
+                "say reshard(rank, world)"
+            )
+        return read_shard("auto"), "auto"
+    if rank is None or world is None:
+        raise ConfigError(f"reshard(rank={rank!r}, world={world!r}) needs both: rank {rank!r} of {world!r} ranks")
+    shard = read_shard((rank, world))
+    return shard, (shard.rank, shard.world)
 
 
 def _found(environment: Mapping[str, str]) -> tuple[tuple[int, int], str]:

@@ -7,10 +7,13 @@ worker in it, so it restores with any number and kind of them, and with another 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dataload.errors import StateError
 from dataload.kinds import is_integer
+
+if TYPE_CHECKING:
+    from dataload.batching import Plan
 
 VERSION = 1
 State = dict[str, Any]
@@ -97,3 +100,17 @@ def check_state(state: Any, identity: Identity, seed: int) -> Position:
     if not isinstance(order, str | None):
         raise StateError(f"the state is damaged: its order is {order!r:.40}, not a digest")
     return Position(state["epoch"], state["samples"], order)
+
+
+def check_position(position: Position, plan: Plan) -> None:
+    """Raise StateError if an epoch of the plan has no such place, or another order than the state was saved in."""
+    epoch, samples = position.epoch, position.samples
+    if position.order is not None and position.order != plan.order_digest(epoch):
+        raise StateError(
+            f"the sampler gives another order in epoch {epoch} than when the state was saved, so which samples are "
+            "left cannot be told: make its order depend on set_epoch or on a torch generator with a fixed seed"
+        )
+    if samples and samples > (num_samples := plan.num_samples(epoch)):
+        raise StateError(
+            f"the state is damaged: {samples} samples of epoch {epoch} were delivered, which has {num_samples}"
+        )

@@ -37,6 +37,11 @@ def joined(batches, field):
     return np.concatenate([batch[field] for batch in batches]) if batches else np.empty(0)
 
 
+def together(step, field="i"):
+    """One field of the batches of all ranks, in their order."""
+    return np.concatenate([batch[field] for batch in step]).tolist()
+
+
 _lock = threading.Lock()
 
 

@@ -17,7 +17,8 @@ import torch
 from torch import distributed
 from torch.utils.data import BatchSampler, DataLoader, DistributedSampler, Sampler, SequentialSampler
 
-from dataload.adapters.passes import Passes, PassHooks, Resumable
+from dataload.adapters.hooks import PassHooks
+from dataload.adapters.passes import Passes, Resumable
 from dataload.adapters.torch import accelerate
 from dataload.adapters.torch.dataset import TorchDataset
 from dataload.adapters.torch.device import Copy, make_mover
@@ -103,15 +104,13 @@ class TorchLoader(Resumable, DataLoader[Any]):
             hooks=_Hooks(samples, weakref.ref(self)),
         )
         # The samplers are for code that looks at them, or makes another DataLoader; batches are made by the loader.
-        options: dict[str, Any] = {"batch_sampler": _foreign_batches(parts) or _Batches(self._passes)}
-        listed: dict[str, Any] = {}
-        if not parts and isinstance(loader.plan, SizedBatches):
-            order = (_RankOrder if loader.shard.world > 1 else _Order)(self._passes, loader.plan)
-            options = {"batch_size": loader.plan.batch_size, "sampler": order, "drop_last": loader.drop_last}
-            listed = {"batch_sampler": _OrderInBatches(order, loader.plan.batch_size, loader.drop_last)}
+        listed = {} if parts else _listed(self._passes)
+        options = {name: part for name, part in listed.items() if name != "batch_sampler"}
+        if not options:
+            options["batch_sampler"] = _foreign_batches(parts) or _Batches(self._passes)
         copy = Copy(target)
         super().__init__(samples, collate_fn=lambda values: copy.send(samples.collate_fn(values)), **options)
-        # In place of torch's own, which has no set_epoch; past torch's guard, which keeps users from doing so.
+        # Torch's own batch sampler has no set_epoch; past torch's guard, which keeps users from changing these.
         self.__dict__.update(listed)
         _warn_of_ranks(loader)
         self.loader = loader
@@ -126,6 +125,16 @@ class TorchLoader(Resumable, DataLoader[Any]):
         """Return the next pass: the next epoch, or what is left of the one of a loaded state."""
         return super().__iter__() if self._foreign else self._passes.start()
 
+    def reshard(self, rank: int | None = None, world: int | None = None, *, batch_size: int | None = None) -> None:
+        """Go on as another rank, or among another number of ranks, at the next step; see `Loader.reshard`."""
+        if self._foreign:
+            raise ConfigError(
+                "a tool has made this DataLoader of another one's parts, and torch makes its batches: call reshard of "
+                "what to_dataloader returned, and give that to the tool again"
+            )
+        super().reshard(rank, world, batch_size=batch_size)
+        self.__dict__.update(_listed(self._passes))
+
     @property
     def end_of_dataloader(self) -> bool:
         """Whether the batch handed out last was the last one of its epoch; Accelerate asks for it."""
@@ -133,6 +142,17 @@ class TorchLoader(Resumable, DataLoader[Any]):
 
     def __repr__(self) -> str:
         return f"to_dataloader({self.loader!r}, device={str(self.device)!r})"
+
+
+def _listed(passes: Passes) -> dict[str, Any]:
+    """Return the parts of a DataLoader that say what its batches are; none where a batch sampler decides."""
+    loader = passes.loader
+    if not isinstance(loader.plan, SizedBatches):
+        return {}
+    size, drop_last = loader.plan.batch_size, loader.drop_last
+    order = (_RankOrder if loader.shard.world > 1 else _Order)(passes)
+    listed = {"batch_size": size, "sampler": order, "drop_last": drop_last}
+    return {**listed, "batch_sampler": _OrderInBatches(order, size, drop_last)}
 
 
 def _in_order(loader: Loader, parts: dict[str, Any]) -> tuple[Loader, dict[str, Any]]:
@@ -200,9 +220,8 @@ class _Hooks(PassHooks):
 class _Order(Sampler[int]):
     """The indices of the epoch under way."""
 
-    def __init__(self, passes: Passes, plan: SizedBatches) -> None:
+    def __init__(self, passes: Passes) -> None:
         self._passes = passes
-        self._plan = plan
 
     def __len__(self) -> int:
         return sum(map(len, self._batches()))
@@ -212,7 +231,7 @@ class _Order(Sampler[int]):
             yield from batch.tolist()
 
     def _batches(self) -> Iterator[IndexArray]:
-        return self._plan.batches(self._passes.state_dict()["epoch"])
+        return self._passes.loader.plan.batches(self._passes.state_dict()["epoch"])
 
     def set_epoch(self, epoch: int) -> None:
         """Do what `Loader.set_epoch` does: tools that know a sampler's epoch call it here."""
@@ -225,9 +244,10 @@ class _RankOrder(_Order, DistributedSampler[int]):
     By its class Lightning and others know that the samples are shared out to ranks already.
     """
 
-    def __init__(self, passes: Passes, plan: SizedBatches) -> None:
-        DistributedSampler.__init__(self, passes.loader.source, plan.shard.world, plan.shard.rank, shuffle=False)
-        _Order.__init__(self, passes, plan)
+    def __init__(self, passes: Passes) -> None:
+        shard = passes.loader.shard
+        DistributedSampler.__init__(self, passes.loader.source, shard.world, shard.rank, shuffle=False)
+        _Order.__init__(self, passes)
 
 
 class _OrderInBatches(BatchSampler):

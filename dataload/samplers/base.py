@@ -79,6 +79,15 @@ def check_range(length: int, start: int, stop: int) -> None:
         raise IndexError(f"positions {start}:{stop} are outside of an epoch of {length}")
 
 
+@runtime_checkable
+class ScatteredSampler(Protocol):
+    """A sampler that can be asked for positions apart from each other, as a rank of many wants them."""
+
+    def at(self, epoch: int, positions: IndexArray) -> IndexArray:
+        """Return the indices at these positions of the order of `epoch`; both (n,) int64."""
+        ...
+
+
 def check_seed(seed: int | None) -> None:
     """Raise ConfigError unless a sampler's seed is a whole number or None."""
     if seed is not None and not is_integer(seed):

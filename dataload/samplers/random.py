@@ -41,8 +41,12 @@ class RandomSampler(Sampler):
     def indices(self, epoch: int, start: int, stop: int) -> IndexArray:
         """Return the shuffled indices at positions start <= p < stop: (stop - start,) int64."""
         check_range(self.length, start, stop)
-        positions = np.arange(start, stop, dtype=np.uint64)
-        return permute(positions, self.length, mix("order", known_seed(self), epoch)).astype(np.int64)
+        return self.at(epoch, np.arange(start, stop))
+
+    def at(self, epoch: int, positions: IndexArray) -> IndexArray:
+        """Return the shuffled indices at any positions, which must be below `length`: (n,) int64."""
+        key = mix("order", known_seed(self), epoch)
+        return permute(positions.astype(np.uint64), self.length, key).astype(np.int64)
 
     def with_seed(self, seed: int) -> RandomSampler:
         """Return the same sampler with another seed."""

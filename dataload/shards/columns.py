@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import mmap
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -23,6 +24,8 @@ _METADATA = b"dataload"
 _MAX_SIZE = 2**62
 _PART = 2**24
 _NOTHING = np.empty(0, np.uint8)
+# Bytes of an index beyond which it is not worth reading whole because one sample of it was looked at.
+_LARGE = 1 << 26
 
 Ints = NDArray[np.int64] | NDArray[np.int32]
 
@@ -117,6 +120,18 @@ def encode(columns: Columns) -> Iterator[bytes]:
         yield bytes(data[start : start + _PART])
 
 
+def map_file(path: str) -> NDArray[np.uint8]:
+    """Return the bytes of a file, mapped. A large one is read page by page where it is looked at.
+
+    Shuffled samples lie anywhere in it, and a system that reads megabytes ahead of each of them reads for nobody.
+    """
+    with open(path, "rb") as file:  # noqa: PTH123
+        mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    if len(mapped) > _LARGE and hasattr(mmap, "MADV_RANDOM"):
+        mapped.madvise(mmap.MADV_RANDOM)
+    return np.frombuffer(mapped, np.uint8)
+
+
 def open_columns(path: str) -> Columns:
     """Map an index.
 
@@ -127,7 +142,7 @@ def open_columns(path: str) -> Columns:
         ConfigError: a later version of the library made it.
     """
     try:
-        data = np.asarray(np.memmap(path, np.uint8, "r"))
+        data = map_file(path)
     except FileNotFoundError:
         raise SourceNotFound(f"{path}: no such index: check the path, or make it with `dataload index`") from None
     except OSError as error:

@@ -11,6 +11,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from functools import cached_property
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,9 @@ from dataload.storage.pool import side_by_side
 _PIECE_BYTES = 4 << 20
 # Batches that a worker reads at the same time behind a network; the reads of each overlap by themselves.
 _BATCHES = 4
+# Samples whose places are looked at together, and shards whose pieces a process remembers.
+_SAMPLES_AT_ONCE = 1 << 16
+_SHARDS_KEPT = 1024
 
 
 class ShardSource:
@@ -47,6 +51,9 @@ class ShardSource:
         self._stores = [shard.place.store for shard in shards]
         self._remote = any(store.remote for store in self._stores)
         self._pieces = _Pieces(self._kept_pieces)
+        # The first sample of each shard, and the number of all.
+        self._begins: IndexArray = np.append(0, np.cumsum(self._index.runs(), dtype=np.int64))
+        self._ends_by_shard: dict[int, IndexArray] = {}
 
     def __len__(self) -> int:
         return len(self._index)
@@ -68,22 +75,41 @@ class ShardSource:
     @cached_property
     def _piece_ends(self) -> IndexArray:
         """Where each piece ends, as a sample's index."""
-        every = np.arange(len(self), dtype=np.int64)
-        shards, starts, _ = self._extent(every)
-        begins = np.append(0, np.cumsum(self._index.runs())[:-1])
+        # Some shards at a time: all samples of many shards at once would take memory for a dozen numbers of each.
+        cuts = np.searchsorted(self._begins, np.arange(0, len(self), _SAMPLES_AT_ONCE), side="right") - 1
+        firsts = [*dict.fromkeys(cuts.tolist()), len(self._begins) - 1]
+        parts = [self._ends_of(first, stop) for first, stop in pairwise(firsts)]
+        return np.concatenate([np.empty(0, np.int64), *parts])
+
+    def _ends_of(self, first: int, stop: int) -> IndexArray:
+        """Return where each piece of the shards first <= s < stop ends, as a sample's index."""
+        begins = self._begins[first : stop + 1]
+        base, length = int(begins[0]), int(begins[-1] - begins[0])
+        if not length:
+            return np.empty(0, np.int64)
+        shards, starts, _ = self._extent(np.arange(base, base + length, dtype=np.int64))
         # A sample without any of the fields begins where the one before it does.
         starts = np.maximum.accumulate(np.where(starts < 0, 0, starts) + (shards << 48)) - (shards << 48)
-        firsts = starts[np.minimum(begins, max(len(self) - 1, 0))] if len(self) else starts
-        piece = (starts - firsts[shards]) // _PIECE_BYTES
+        firsts = starts[np.minimum(begins - base, length - 1)]
+        piece = (starts - firsts[shards - first]) // _PIECE_BYTES
         changes = np.flatnonzero((np.diff(piece) != 0) | (np.diff(shards) != 0)) + 1
-        return np.append(changes, len(self)).astype(np.int64)
+        return np.append(changes, length).astype(np.int64) + base
+
+    def _ends_in(self, shard: int) -> IndexArray:
+        """Return where each piece of one shard ends, for a process that reads from few of them."""
+        found = self._ends_by_shard.get(shard)
+        if found is None:
+            if len(self._ends_by_shard) >= _SHARDS_KEPT:
+                self._ends_by_shard = {}
+            found = self._ends_by_shard[shard] = self._ends_of(shard, shard + 1)
+        return found
 
     def _extent(self, indices: IndexArray) -> tuple[IndexArray, IndexArray, IndexArray]:
         """Return the shard of each sample, and where the first of its fields begins and the last ends; -1 for none."""
         found = [self._index.locate(column, indices) for column in self._columns]
         if not found:
             none = np.full(len(indices), -1, np.int64)
-            return np.searchsorted(np.cumsum(self._index.runs()), indices, side="right"), none, none
+            return np.searchsorted(self._begins[1:], indices, side="right"), none, none
         starts = np.stack([np.where(one.starts < 0, np.iinfo(np.int64).max, one.starts) for one in found]).min(axis=0)
         stops = np.stack([one.stops for one in found]).max(axis=0)
         return found[0].shards, np.where(stops < 0, -1, starts), stops
@@ -91,7 +117,7 @@ class ShardSource:
     def _read(self, indices: IndexArray, shards: IndexArray, starts: IndexArray, stops: IndexArray) -> list[bytes]:
         """Return the bytes of some places, each of the sample with that index; all arrays have the same length."""
         if self._kept_pieces:
-            return self._read_pieces(indices, starts, stops)
+            return self._read_pieces(indices, shards, starts, stops)
         values = [b""] * len(starts)
         # In the order in which they lie in the shards, and by one call for each store.
         order = np.lexsort((starts, shards))
@@ -107,23 +133,29 @@ class ShardSource:
                 values[place] = value
         return values
 
-    def _read_pieces(self, indices: IndexArray, starts: IndexArray, stops: IndexArray) -> list[bytes]:
-        numbers = np.searchsorted(self._piece_ends, indices, side="right").tolist()
-        wanted = list(dict.fromkeys(numbers))
-        found = side_by_side(lambda number: self._pieces.get(number, lambda: self._read_piece(number)), wanted)
+    def _read_pieces(
+        self, indices: IndexArray, shards: IndexArray, starts: IndexArray, stops: IndexArray
+    ) -> list[bytes]:
+        keys = [
+            (shard, int(self._ends_in(shard).searchsorted(index, "right")))
+            for shard, index in zip(shards.tolist(), indices.tolist(), strict=True)
+        ]
+        wanted = list(dict.fromkeys(keys))
+        found = side_by_side(lambda key: self._pieces.get(key, lambda: self._read_piece(*key)), wanted)
         pieces = dict(zip(wanted, found, strict=True))
         values = []
-        for number, start, stop in zip(numbers, starts.tolist(), stops.tolist(), strict=True):
-            begin, data = pieces[number]
+        for key, start, stop in zip(keys, starts.tolist(), stops.tolist(), strict=True):
+            begin, data = pieces[key]
             values.append(data[start - begin : stop - begin])
         return values
 
-    def _read_piece(self, number: int) -> tuple[int, bytes]:
+    def _read_piece(self, shard: int, number: int) -> tuple[int, bytes]:
         """Return where a piece begins in its shard, and its bytes."""
-        first = int(self._piece_ends[number - 1]) if number else 0
-        shards, starts, stops = self._extent(np.arange(first, int(self._piece_ends[number]), dtype=np.int64))
+        ends = self._ends_in(shard)
+        first = int(ends[number - 1] if number else self._begins[shard])
+        _, starts, stops = self._extent(np.arange(first, int(ends[number]), dtype=np.int64))
         there = stops >= 0
-        shard, begin, end = int(shards[0]), int(starts[there].min()), int(stops.max())
+        begin, end = int(starts[there].min()), int(stops.max())
         return begin, self._stores[shard].read(self._names[shard], begin, end, self._tags[shard])
 
     def fingerprint(self) -> str:
@@ -137,7 +169,7 @@ class ShardSource:
         return first if len(shards) == 1 else f"{first} and {len(shards) - 1} more"
 
     def __getstate__(self) -> dict[str, Any]:
-        left_out = ("_names", "_tags", "_stores", "_pieces", "_piece_ends")
+        left_out = ("_names", "_tags", "_stores", "_pieces", "_piece_ends", "_begins", "_ends_by_shard")
         return {name: value for name, value in self.__dict__.items() if name not in left_out}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -154,26 +186,26 @@ class _Pieces:
 
     def __init__(self, count: int) -> None:
         self._count = count
-        self._found: OrderedDict[int, Future[tuple[int, bytes]]] = OrderedDict()
+        self._found: OrderedDict[tuple[int, int], Future[tuple[int, bytes]]] = OrderedDict()
         self._lock = threading.Lock()
 
-    def get(self, number: int, read: Callable[[], tuple[int, bytes]]) -> tuple[int, bytes]:
+    def get(self, key: tuple[int, int], read: Callable[[], tuple[int, bytes]]) -> tuple[int, bytes]:
         """Return a piece, read now if it is not kept."""
         with self._lock:
-            found = self._found.get(number)
+            found = self._found.get(key)
             reads = found is None
             if found is None:
-                found = self._found[number] = Future()
+                found = self._found[key] = Future()
                 while len(self._found) > max(self._count, 1):
                     self._found.popitem(last=False)
             else:
-                self._found.move_to_end(number)
+                self._found.move_to_end(key)
         if reads:
             try:
                 found.set_result(read())
             except BaseException as error:
                 with self._lock:
-                    if self._found.get(number) is found:
-                        del self._found[number]
+                    if self._found.get(key) is found:
+                        del self._found[key]
                 found.set_exception(error)
         return found.result()

@@ -54,6 +54,14 @@ def test_ranks_train_together_under_torchrun_and_resume_as_one(fsdd, tmp_path):
     assert "epoch 0" not in one and "epoch 1, rank 0: 240 samples" in one and accuracy(one) > 0.4
 
 
+def test_processes_that_come_and_go_see_every_sample_once_and_resume(fsdd, tmp_path):
+    small = ["elastic.py", fsdd, "--epochs"]
+    first = run(*small, "1", "--worlds", "2,3,1", folder=tmp_path, OMP_NUM_THREADS="1")
+    assert first == "epoch 0: 240 samples, once each: True\n"
+    again = run(*small, "2", "--worlds", "1", "--workers", "2", folder=tmp_path, OMP_NUM_THREADS="1")
+    assert again == "epoch 1: 240 samples, once each: True\n"
+
+
 def test_lightning_trains_and_resumes(fsdd, tmp_path):
     first = run("lightning_training.py", fsdd, "--epochs", "1", folder=tmp_path)
     last = tmp_path / "lightning_run" / "last.ckpt"
