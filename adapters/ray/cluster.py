@@ -124,7 +124,7 @@ class Cluster:
                 self._keeper = Keeper(options)
                 self._auth = _trust_own_token()
             try:
-                _connect(wanted if self._keeper is None else self._keeper.address, self._keeper is None)
+                _connect(wanted if self._keeper is None else self._keeper.address)
             except BaseException:
                 self.close()
                 raise
@@ -181,7 +181,7 @@ class Cluster:
             self._keeper.forget()
 
 
-def _connect(address: str, foreign: bool) -> None:
+def _connect(address: str) -> None:
     if address.startswith("ray://"):
         raise ConfigError(
             f"address={address!r} is one of Ray Client, which cannot hand over memory: run the program on a machine of "
@@ -194,8 +194,8 @@ def _connect(address: str, foreign: bool) -> None:
             "program"
         )
     try:
-        # Of the program's own cluster Ray would say that it has been connected to.
-        ray.init(address=address, logging_level=logging.WARNING if foreign else logging.ERROR, log_to_driver=True)
+        # Ray warns of what is meant here: that it is asked on another thread than the main one, and of tokens.
+        ray.init(address=address, logging_level=logging.ERROR, log_to_driver=True)
     except Exception as error:
         raise WorkerError(
             f"the Ray cluster at {address!r} cannot be joined ({type(error).__name__}: {error}). Its machines need the "
