@@ -27,6 +27,7 @@ _OTHERS = {
     "features": "benchmarks.features.command",
     "augmentations": "benchmarks.augmentations",
     "gpu": "benchmarks.gpu",
+    "ray": "benchmarks.ray",
 }
 _RUN = tuple(workload for workload in WORKLOADS if workload.view_of is None)
 
@@ -87,7 +88,7 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks",
         description="dataload next to its peers. `python -m benchmarks features` times features without a loader, "
-        "`augmentations` augmentations, `gpu` the copy to a device.",
+        "`augmentations` augmentations, `gpu` the copy to a device, `ray` the workers of a cluster.",
     )
     names = ", ".join(workload.name for workload in _RUN)
     parser.add_argument("workloads", nargs="*", type=_workload, metavar="WORKLOAD", help=f"one or more of: {names}")

@@ -68,6 +68,8 @@ class Dispatcher:
         self._post = post
         self._backlog: deque[Task] = deque()
         self._blame = Blame()
+        # Tasks of a worker that was lost with two: which of them has ended it is not known.
+        self._suspects: set[int] = set()
         # As many batches lie in memory of ours as threads would keep.
         self._memory = Recycler(keep=16)
         self._largest = 0
@@ -203,6 +205,7 @@ class Dispatcher:
         del actor.tasks[number]
         actor.strikes = 0
         self._blame.clear(number)
+        self._suspects.discard(number)
         self._let_go(actor)
         self._deliver(Result(number, batch, failed, seconds, bad, Counts(*counts)))
 
@@ -212,7 +215,10 @@ class Dispatcher:
         self._remove(actor)
         tasks, death = list(actor.tasks.values()), Death("ended", _in_short(error))
         strikes = 0
-        if tasks:
+        if len(tasks) > 1:
+            # The answer to the older one may have been lost with the worker. Each is tried again alone.
+            self._suspects.update(task.number for task in tasks)
+        elif tasks:
             tasks[0] = self._blame.next_try(tasks[0], str(actor), death, actor.working_on)
         else:
             strikes = actor.strikes + 1
@@ -250,10 +256,14 @@ class Dispatcher:
     def _deal(self) -> None:
         """Give what waits to those with the least to do."""
         while self._backlog:
-            free = [actor for actor in self.actors if actor.is_free_for(self._backlog[0])]
+            task = self._backlog[0]
+            careful = task.salvage is not None and task.salvage.one_by_one
+            alone = careful or task.number in self._suspects
+            free = [actor for actor in self.actors if actor.is_free_for(alone)]
             if not free:
                 return
-            min(free, key=lambda actor: len(actor.tasks)).give(self._backlog.popleft(), self._answered)
+            self._backlog.popleft()
+            min(free, key=lambda actor: len(actor.tasks)).give(task, alone, self._answered)
 
 
 # So many actors in one place may end one after the other, at nothing or before they are ready.

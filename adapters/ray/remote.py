@@ -48,6 +48,7 @@ class RemoteActor:
         self._name = f"ray worker {number}"
         self._post = post
         self._turn = 0
+        self._alone = False
         self._spares: Sampler | None = None
         # Three calls at a time: two of `make`, and `stay`.
         self._handle = ray.remote(Actor).options(max_concurrency=MAX_TASKS + 1, **options).remote(number)
@@ -66,23 +67,22 @@ class RemoteActor:
         # On a thread of Ray, which may do nothing but pass it on.
         future.add_done_callback(lambda future: self._post(lambda: then(self, *_outcome(future))))
 
-    def is_free_for(self, task: Task) -> bool:
-        """Whether it can be given the task now. One that is made sample by sample is alone."""
+    def is_free_for(self, alone: bool) -> bool:
+        """Whether it can be given a task now, which shall be its only one or not."""
         if not self.ready or self.leaving:
             return False
-        careful = any(map(_is_careful, self.tasks.values()))
-        return not self.tasks if _is_careful(task) else not careful and len(self.tasks) < MAX_TASKS
+        return not self.tasks if alone or self._alone else len(self.tasks) < MAX_TASKS
 
-    def give(self, task: Task, then: Answered) -> None:
+    def give(self, task: Task, alone: bool, then: Answered) -> None:
         """Send a task, and the spares of its epoch where it lacks them."""
         self.tasks[task.number] = task
-        self.working_on = None
+        self.working_on, self._alone = None, alone
         spares = None if task.salvage is None else task.salvage.spares
         order = messages.write_order(
             messages.Order(task, [], spares is not None, spares if spares is not self._spares else None)
         )
         self._spares = spares if spares is not None else self._spares
-        if _is_careful(task):
+        if task.salvage is not None and task.salvage.one_by_one:
             self.ask("begin", order, then=then)
         else:
             self.ask("make", self._turn, order, then=then)
@@ -93,10 +93,6 @@ class RemoteActor:
         self.gone = True
         with suppress(Exception):  # Ray has been left, or the actor has ended already.
             ray.kill(self._handle, no_restart=True)
-
-
-def _is_careful(task: Task) -> bool:
-    return task.salvage is not None and task.salvage.one_by_one
 
 
 def _outcome(future: Any) -> tuple[Any, Exception | None]:

@@ -88,7 +88,9 @@ def test_a_sample_that_ends_every_worker_is_found_and_left_out(workers):
     with Loader(range(40), num_workers=2, worker=workers, on_error="skip", **options) as loader:
         assert np.concatenate(list(loader)).tolist() == [value for value in range(40) if value != 11]
         (bad,) = loader.stats.errors
-        assert bad.index == 11 and "ended" in bad.error and loader.stats.died == 2
+        assert bad.index == 11 and "ended" in bad.error
+        # Where its worker had another batch too, which one has ended it is tried out.
+        assert 2 <= loader.stats.died <= 3
     with (
         Loader(range(40), num_workers=2, worker=workers, **options) as loader,
         pytest.raises(WorkerDied, match=r"ray worker \d \(pid \d+ on .*\) ended while making batch 2 of epoch 0"),
