@@ -28,6 +28,7 @@ _OTHERS = {
     "augmentations": "benchmarks.augmentations",
     "gpu": "benchmarks.gpu",
     "peers": "benchmarks.peers",
+    "ray": "benchmarks.ray",
     "scale": "benchmarks.scale",
 }
 _RUN = tuple(workload for workload in WORKLOADS if workload.view_of is None)
@@ -89,8 +90,8 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks",
         description="dataload next to its peers. `python -m benchmarks features` times features without a loader, "
-        "`augmentations` augmentations, `gpu` the copy to a device, `scale` a very large data set and job; `peers` "
-        "installs those that need an environment of their own.",
+        "`augmentations` augmentations, `gpu` the copy to a device, `ray` the workers of a cluster, `scale` a very "
+        "large data set and job; `peers` installs those that need an environment of their own.",
     )
     names = ", ".join(workload.name for workload in _RUN)
     parser.add_argument("workloads", nargs="*", type=_workload, metavar="WORKLOAD", help=f"one or more of: {names}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import weakref
+from collections.abc import Mapping
 
 from dataload.options import Options
 from dataload.pipeline import Pipeline
@@ -28,6 +29,7 @@ class Crew:
         # What "auto" has chosen once holds: the work is the same in every epoch.
         self._choice: Choice | None = None
         self._died = 0
+        self._nodes: Mapping[str, int] = {}
         self._workers: Workers | None = None
         self._end: weakref.finalize[[], Crew] | None = None
         self._process = os.getpid()
@@ -91,7 +93,7 @@ class Crew:
             return WorkerStatistics("serial", 0)
         self._look()
         kind = kind_name(self._options.worker) if self._choice is None else self._choice.worker
-        return WorkerStatistics(kind, self.num_workers, self._choice, self._died)
+        return WorkerStatistics(kind, self.num_workers, self._choice, self._died, self._nodes)
 
     def tuning(self) -> list[Interval]:
         """Return what num_workers="auto" has seen so far."""
@@ -121,7 +123,7 @@ class Crew:
         workers = self._workers
         if workers is not None:
             seen = workers.statistics()
-            self._choice, self._died = self._choice or seen.choice, seen.died
+            self._choice, self._died, self._nodes = self._choice or seen.choice, seen.died, seen.nodes
 
     def _forget_after_fork(self) -> None:
         # Threads do not exist in a fork, and processes belong to the one that started them: closing would do harm.

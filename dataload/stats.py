@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 
 from dataload.counts import NOTHING, Counts
@@ -37,6 +37,7 @@ class LoaderStats:
         choice: what worker="auto" has chosen, and from which numbers; None until then, and without "auto".
         tuning: what num_workers="auto" has seen so far, a line for each number of workers it tried.
         died: workers that have ended by themselves since the workers were started.
+        nodes: how many workers are on each machine of a cluster, by its name; empty where all are on this one.
         num_errors: samples that could not be made, and were skipped or replaced (see on_error).
         errors: the first 10 000 of these.
         truncated: audio files that were cut off, of which the rest was kept (`DecodeAudio(..., truncated="keep")`).
@@ -58,6 +59,7 @@ class LoaderStats:
     choice: Choice | None = None
     tuning: tuple[Interval, ...] = ()
     died: int = 0
+    nodes: Mapping[str, int] = field(default_factory=dict)
     num_errors: int = 0
     errors: tuple[BadSample, ...] = ()
     truncated: int = 0
@@ -126,5 +128,6 @@ class Tally:
             choice=workers.choice,
             tuning=tuple(tuning),
             died=workers.died,
+            nodes=dict(workers.nodes),
             **{**counted, **self.counts._asdict(), "errors": tuple(self.errors)},
         )

@@ -37,8 +37,15 @@ def _auto(pipeline: Pipeline, count: int) -> Workers:
     return AutoWorkers(pipeline, count, {name: KINDS[name] for name in CANDIDATES})
 
 
+def _ray(pipeline: Pipeline, count: int) -> Workers:
+    # Only here: an optional package, which takes seconds to import.
+    from dataload.adapters.ray import RayWorkers
+
+    return RayWorkers()(pipeline, count)
+
+
 # The kinds by name, each started as kind(pipeline, count) with a count of at least 1.
-KINDS: dict[str, StartWorkers] = {"auto": _auto, "thread": ThreadWorkers, "process": _processes}
+KINDS: dict[str, StartWorkers] = {"auto": _auto, "thread": ThreadWorkers, "process": _processes, "ray": _ray}
 # Those that "auto" tries, in this order, and that the commands measure.
 CANDIDATES = ("thread", "process")
 

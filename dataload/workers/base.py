@@ -7,8 +7,8 @@ of worker decides where and when a task's pipeline runs, nothing else, so that n
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, NamedTuple, Protocol
 
@@ -87,12 +87,14 @@ class WorkerStatistics:
         count: how many there are.
         choice: what "auto" has chosen, and from which numbers.
         died: how many have ended by themselves since the start.
+        nodes: how many are on each machine of a cluster, by its name; empty where all are on this one.
     """
 
     kind: str
     count: int
     choice: Choice | None = None
     died: int = 0
+    nodes: Mapping[str, int] = field(default_factory=dict)
 
 
 class Workers(Protocol):

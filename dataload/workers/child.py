@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import faulthandler
 import os
-import pickle
 import queue
 import signal
 import socket
@@ -13,16 +12,15 @@ import threading
 import traceback
 from contextlib import suppress
 from dataclasses import replace
-from typing import Any
 
-from dataload.errors import NotPicklable, annotate
+from dataload.errors import annotate
 from dataload.samplers.base import Sampler
-from dataload.samples import leaves, where
 from dataload.transport import wire
 from dataload.transport.payload import receive_payload
 from dataload.transport.slots import SlotWriter
 from dataload.workers import failures, logs, messages
 from dataload.workers.base import Result, Task, TaskRunner
+from dataload.workers.packing import not_picklable, unpack_pipeline
 
 # At this signal a worker writes its Python stack to a file that the loader can read.
 SHOW_STACK = getattr(signal, "SIGUSR1", None)
@@ -102,23 +100,9 @@ def _encode(result: Result, task: Task, worker: str) -> tuple[bytes, list[memory
         try:
             return messages.write_body(messages.Body(result.batch, None, result.bad))
         except Exception as reason:
-            error = NotPicklable(
-                f"a batch cannot be sent from a worker process: {_unpicklable(result.batch) or reason}. Use "
-                "worker='thread', or return arrays, numbers and text"
-            )
+            error = not_picklable(result.batch, reason)
             annotate(error, f"in batch {task.number} of epoch {task.epoch}, {worker}")
     return messages.write_body(messages.Body(None, failures.pack(error)))
-
-
-def _unpicklable(batch: Any) -> str | None:
-    """Find the field that cannot be pickled, for the message."""
-    for path, value in leaves(batch, is_leaf=lambda value: isinstance(value, list)):
-        try:
-            wire.dump(value)
-        except Exception as error:
-            inner = value[0] if isinstance(value, list) and value else value
-            return f"{where(path)} holds {type(inner).__name__} objects ({error})"
-    return None
 
 
 def serve(sock: socket.socket, number: int) -> None:
@@ -126,7 +110,7 @@ def serve(sock: socket.socket, number: int) -> None:
     worker = f"process worker {number} (pid {os.getpid()})"
     data, buffers = receive_payload(sock)
     try:
-        _, pipeline, levels = pickle.loads(data, buffers=buffers)
+        pipeline, levels = unpack_pipeline(data, buffers)
         desk = _Desk(sock, TaskRunner(pipeline))
     except BaseException as error:
         annotate(error, f"while {worker} was unpacking the source and transforms")

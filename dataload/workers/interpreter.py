@@ -24,7 +24,7 @@ main(number, *descriptors)
 
 # Several workers that each use every core for one matrix product would only wait for each other, and a worker that
 # grabbed a GPU would take its memory from the training.
-_ENVIRONMENT = {
+ENVIRONMENT = {
     "OMP_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
     "MKL_NUM_THREADS": "1",
@@ -71,4 +71,4 @@ def _flags() -> list[str]:
 
 def environment() -> dict[str, str]:
     """Return the environment variables of a worker process."""
-    return {**os.environ, **_ENVIRONMENT}
+    return {**os.environ, **ENVIRONMENT}

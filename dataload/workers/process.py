@@ -10,18 +10,14 @@ from __future__ import annotations
 import os
 import queue
 import time
-from dataclasses import replace
-from typing import Any
 
-from dataload.errors import NotPicklable, WorkerDied, WorkerNeverStarted
+from dataload.errors import WorkerDied, WorkerNeverStarted
 from dataload.pipeline import Pipeline
-from dataload.sources.packed import packed
 from dataload.storage import secrets
-from dataload.transport import wire
 from dataload.transport.payload import Payload
-from dataload.workers import logs
 from dataload.workers.base import Result, Task, WorkerStatistics, closed, timed_out
-from dataload.workers.obituary import cause_of_death, obituary
+from dataload.workers.obituary import Blame, cause_of_death, obituary
+from dataload.workers.packing import pack_pipeline
 from dataload.workers.remote import Closed, Ended, Event, RemoteWorker, end_all
 from dataload.workers.undisturbed import undisturbed
 
@@ -46,14 +42,14 @@ class ProcessWorkers:
         self._payload: Payload | None = None
         self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
         self._workers: list[RemoteWorker] = []
-        # How many workers have died at a task, and at nothing since the last result.
-        self._deaths: dict[int, int] = {}
+        self._blame = Blame()
+        # How many workers have died at nothing since the last result.
         self._idle_deaths = 0
         self._process = os.getpid()
         try:
             # The processes start while the pipeline is packed.
             self.resize(count)
-            self._payload = _pack_pipeline(pipeline)
+            self._payload = Payload(*pack_pipeline(pipeline, secrets.for_workers()))
             for worker in self._workers:
                 worker.begin(self._payload)
         except BaseException:
@@ -105,7 +101,7 @@ class ProcessWorkers:
                 continue
             result = event.result
             del worker.tasks[result.number]
-            self._deaths.pop(result.number, None)
+            self._blame.clear(result.number)
             self._idle_deaths = 0
             if worker.leaving and not worker.tasks:
                 self._dismiss(worker)
@@ -127,37 +123,18 @@ class ProcessWorkers:
         """Start another process in place of a dead one and send it the same tasks, if they deserve it."""
         self._dismiss(dead)
         self._died += 1
+        death = cause_of_death(dead.exit_code)
         tasks = list(dead.tasks.values())
         if not tasks or not dead.started:
             self._idle_deaths += 1
             if self._idle_deaths > self._max_retries:
                 died = WorkerDied if dead.started else WorkerNeverStarted
-                raise died(obituary(str(dead), dead.exit_code, dead.started, None, self._idle_deaths))
+                raise died(obituary(str(dead), death, dead.started, None, self._idle_deaths))
         else:
-            number = tasks[0].number
-            self._deaths[number] = self._deaths.get(number, 0) + 1
-            if self._deaths[number] > tasks[0].max_retries:
-                tasks[0] = self._without_the_culprit(dead, tasks[0])
+            tasks[0] = self._blame.next_try(tasks[0], str(dead), death, dead.working_on)
         worker = self._start(dead.number)
         for task in tasks:
             worker.send(task)
-
-    def _without_the_culprit(self, dead: RemoteWorker, task: Task) -> Task:
-        """Return the task to try in place of one that ends every worker.
-
-        First the worker is asked to say which sample it is at, then that sample is left out.
-
-        Raises:
-            WorkerDied: bad samples are not to be left out, or it was none of the samples.
-        """
-        salvage, culprit = task.salvage, dead.working_on
-        if salvage is None or (salvage.one_by_one and culprit is None):
-            raise WorkerDied(obituary(str(dead), dead.exit_code, True, task, self._deaths[task.number]))
-        if not salvage.one_by_one or culprit is None:
-            return task._replace(salvage=replace(salvage, one_by_one=True))
-        end, cause = cause_of_death(dead.exit_code)
-        fatal = {**salvage.fatal, culprit: f"the worker that made it {end}: {cause}"}
-        return task._replace(salvage=replace(salvage, fatal=fatal))
 
     def _dismiss(self, worker: RemoteWorker) -> None:
         if worker in self._workers:
@@ -191,26 +168,3 @@ class ProcessWorkers:
         finally:
             if self._payload is not None:
                 self._payload.close()
-
-
-def _pack_pipeline(pipeline: Pipeline) -> Payload:
-    try:
-        shareable = replace(pipeline, source=packed(pipeline.source))
-        data, buffers = wire.dump_by_value((secrets.for_workers(), shareable, logs.levels()))
-    except Exception as error:
-        parts = {"the source": pipeline.source, "collate_fn": pipeline.collate}
-        parts |= {f"transform {stage}": stage.transform for stage in pipeline.stages}
-        culprit = next((name for name, part in parts.items() if not _travels(part)), "the pipeline")
-        raise NotPicklable(
-            f"{culprit} cannot be sent to a worker process ({type(error).__name__}: {error}). Use worker='thread', or "
-            "open files, locks and connections inside the function that uses them"
-        ) from error
-    return Payload(data, buffers)
-
-
-def _travels(part: Any) -> bool:
-    try:
-        wire.dump_by_value(part)
-    except Exception:
-        return False
-    return True
