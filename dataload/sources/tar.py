@@ -14,7 +14,8 @@ from dataload.shards.foreign import scan_beside
 from dataload.shards.index import Located, find_index
 from dataload.shards.tar import KIND
 from dataload.sources.shards import ShardSource
-from dataload.storage.cached import find_cached
+from dataload.storage.cached import Keeper
+from dataload.storage.places import find_shards
 
 KEY = "__key__"
 
@@ -81,7 +82,7 @@ class TarSource(ShardSource):
         **fields: _Wanted,
     ) -> None:
         wanted = [_field(name, value) for name, value in fields.items()]
-        shards = find_cached(paths, ".tar", storage_options, cache, cache_bytes)
+        shards = Keeper(cache, cache_bytes).shards(find_shards(paths, ".tar", storage_options))
         self._index = find_index(shards, KIND, scan_beside, index=index, options=storage_options)
         if not len(self._index):
             raise SourceNotFound(

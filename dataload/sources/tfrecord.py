@@ -18,7 +18,8 @@ from dataload.shards.tfrecord import FIELD, KIND, masked_crc, unframe
 from dataload.shards.tfrecord_index import scan_beside
 from dataload.sources.features import Feature, WrongValue, feature
 from dataload.sources.shards import ShardSource
-from dataload.storage.cached import find_cached
+from dataload.storage.cached import Keeper
+from dataload.storage.places import find_shards
 
 _Wanted = str | tuple[str, Callable[[Any], Any]]
 
@@ -88,7 +89,7 @@ class TFRecordSource(ShardSource):
         self._raw = raw
         self._fields = [feature(name, value) for name, value in fields.items()]
         masked_crc(b"")  # Tells now, not at the first read, that google-crc32c is missing.
-        shards = find_cached(paths, ".tfrecord", storage_options, cache, cache_bytes)
+        shards = Keeper(cache, cache_bytes).shards(find_shards(paths, ".tfrecord", storage_options))
         self._index = find_index(shards, KIND, scan_beside, index=index, options=storage_options)
         if not len(self._index):
             raise SourceNotFound(f"no record in {self._called()}: write some, or give other files")

@@ -21,15 +21,13 @@ from dataload.sizes import byte_size
 from dataload.storage.backend import replaced
 from dataload.storage.base import Found, Range, Stat, Store
 from dataload.storage.paths import RemotePath
-from dataload.storage.places import Options, Place, Shard, Url, find_shards, is_url, place
+from dataload.storage.places import Place, Shard, Url, is_url, place
 
 _MIN_BYTES = 1_000_000
 _TOKEN_BYTES = 8
 
 _log = logging.getLogger("dataload")
 _told: set[str] = set()
-
-Paths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 
 
 class CacheSettings(NamedTuple):
@@ -199,9 +197,15 @@ class Keeper:
         # One for each, as sources read at once what one store has.
         return self._stores.setdefault(id(store), CachedStore(store, self._settings, self._run))
 
-    def shard(self, shard: Shard) -> Shard:
-        """Return a shard whose bytes are kept."""
-        return shard._replace(place=Place(self.store(shard.place.store), shard.place.name))
+    def shards(self, shards: Sequence[Shard]) -> Sequence[Shard]:
+        """Return shards whose bytes are kept.
+
+        Raises:
+            ConfigError: there is a cache, and none of them is behind a network.
+        """
+        kept = [shard._replace(place=Place(self.store(shard.place.store), shard.place.name)) for shard in shards]
+        self.check(repr(shards[0].place.url))
+        return kept
 
     def path(self, path: Path | RemotePath) -> Path | RemotePath:
         """Return the path of an object whose bytes are kept; one of this machine as it is."""
@@ -249,22 +253,3 @@ def _settings(folder: str | os.PathLike[str] | None, max_bytes: int | str | None
     if size < _MIN_BYTES:
         raise ConfigError(f"cache_bytes={max_bytes!r} must be at least 1 MB")
     return CacheSettings(str(Path(folder).expanduser().absolute()), size)
-
-
-def find_cached(
-    paths: Paths,
-    suffix: str,
-    options: Options | None,
-    cache: str | os.PathLike[str] | None,
-    max_bytes: int | str | None,
-) -> list[Shard]:
-    """Return the objects of paths or URLs as `find_shards` does, with those behind a network read from a cache.
-
-    Raises:
-        ConfigError: the cache cannot be one, or none of the objects is behind a network.
-        The errors of `find_shards`.
-    """
-    keeper = Keeper(cache, max_bytes)
-    shards = [keeper.shard(shard) for shard in find_shards(paths, suffix, options)]
-    keeper.check(repr(shards[0].place.url))
-    return shards
