@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import Any, BinaryIO
 from urllib.parse import unquote
 
-from dataload.errors import ConfigError, SourceNotFound, StorageError
+from dataload.errors import ConfigError, ReplacedError, SourceNotFound, StorageError
 from dataload.storage.backend import Got, Settings, replaced
 from dataload.storage.base import Found, Stat
 from dataload.storage.retry import Passing
@@ -94,7 +94,10 @@ class ObjectBackend:
         except Exception as error:
             if _status(error) == 416:
                 raise replaced(f"{self._root}/{name}") from None
-            raise self._explained(error, name) from None
+            explained = self._explained(error, name)
+            if isinstance(explained, ReplacedError):
+                self.stat(name)  # Azure's emulator says of an object that is gone, too, that it has another tag.
+            raise explained from None
 
     def list(self, folder: str, deep: bool) -> Iterator[Found]:
         """Yield the objects in a folder."""
