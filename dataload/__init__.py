@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from dataload import registry
 from dataload.lazy import lazily
+from dataload.version import VERSION
 
 # Once for type checkers, once for `lazily`; a test compares the two.
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ else:
         },
     )
 
-__version__ = "0.1.0"
+__version__ = VERSION
 
 __all__ = [
     "ArraySource",

@@ -20,11 +20,11 @@ from typing import Any
 
 import numpy as np
 
-import dataload
 from dataload.errors import annotate
 from dataload.memory import Recycler
 from dataload.samplers.base import Sampler
 from dataload.storage.secrets import ForWorkers
+from dataload.version import VERSION
 from dataload.workers import failures, logs, messages
 from dataload.workers.base import Result, Task, TaskRunner
 from dataload.workers.packing import not_picklable, unpack_pipeline
@@ -36,7 +36,7 @@ Reply = tuple[int, float, tuple[int, ...], bytes, list[Any], list[dict[str, Any]
 def versions() -> dict[str, str]:
     """Return the versions of what must be the same on all machines."""
     python = ".".join(platform.python_version_tuple()[:2])
-    return {"Python": python, "dataload": dataload.__version__, "numpy": np.__version__}
+    return {"Python": python, "dataload": VERSION, "numpy": np.__version__}
 
 
 class Turns:

@@ -103,7 +103,7 @@ def test_a_record_of_another_size_than_the_index_says_is_an_error():
 @pytest.mark.parametrize(
     ("data", "kind"),
     [
-        (gzip.compress(frame(b"x" * 100)), "gzip"),
+        (gzip.compress(frame(b"x" * 100), mtime=0), "gzip"),
         *((zlib.compress(frame(b"x" * 100), level), "zlib") for level in (1, 6, 9)),
     ],
 )

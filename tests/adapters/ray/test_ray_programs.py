@@ -217,8 +217,8 @@ def test_other_versions_and_forks_are_named_and_a_cluster_that_was_there_stays(t
     for link in ("transforms", "adapters"):
         if not (package / link).is_dir():
             shutil.copytree(ROOT / link, package / link)
-    init = package / "__init__.py"
-    init.write_text(init.read_text().replace(f'__version__ = "{dataload.__version__}"', '__version__ = "0.0.1"'))
+    version = package / "version.py"
+    version.write_text(version.read_text().replace(dataload.__version__, "0.0.1"))
     other = {"env_vars": {"PYTHONPATH": str(tmp_path)}}
     printed = run(JOINED.replace("OTHER", repr(other)))
     assert f"has dataload 0.0.1 there and {dataload.__version__} here" in printed
