@@ -22,10 +22,9 @@ CHAIN = {"audio": [DecodeAudio(8_000)]}
 KINDS = [{}, {"num_workers": 2, "worker": "thread"}, {"num_workers": 2, "worker": "process"}]
 
 
-@pytest.fixture
-def shards(clip_folder, tmp_path):
-    root = tmp_path / "shards"
-    root.mkdir()
+@pytest.fixture(scope="module")
+def shards(clip_folder, tmp_path_factory):
+    root = tmp_path_factory.mktemp("shards")
     (root / "clips.py").write_text(
         "from dataload import FileSource\n"
         f"source = FileSource({str(clip_folder)!r}, '**/*.wav', audio=str, label=lambda path: int(path.stem[0]))\n"
