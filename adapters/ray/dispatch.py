@@ -74,6 +74,7 @@ class Dispatcher:
         self._memory = Recycler(keep=16)
         self._largest = 0
         self._ids: dict[str, str] = {}
+        # When the last actor became ready, or the first of those that are not was started.
         self._waiting_since = time.monotonic()
         self._warned = False
 
@@ -90,8 +91,6 @@ class Dispatcher:
         for actor in sorted(staying, key=lambda actor: not actor.ready)[count:]:
             actor.leaving = True
             self._let_go(actor)
-        if len(staying) < count:
-            self._waiting_since = time.monotonic()
         for number in range(len(staying), count):
             self._start(number, 0)
 
@@ -102,10 +101,7 @@ class Dispatcher:
             WorkerError: none has started, and tasks wait.
         """
         missing = sum(not actor.ready for actor in self.actors if not actor.leaving)
-        if not missing:
-            self._waiting_since = time.monotonic()
-            return
-        if time.monotonic() - self._waiting_since < self._patience:
+        if not missing or time.monotonic() - self._waiting_since < self._patience:
             return
         if not any(actor.ready for actor in self.actors):
             if self._backlog:
@@ -139,6 +135,8 @@ class Dispatcher:
 
     def _start(self, number: int, strikes: int) -> None:
         actor = RemoteActor(number, self._options, self._post, strikes)
+        if all(other.ready for other in self.actors):
+            self._waiting_since = time.monotonic()
         self.actors.append(actor)
         actor.ask("stay", then=self._ended)
         actor.ask("about", self._shipment.paths, then=self._set_up)
@@ -163,6 +161,7 @@ class Dispatcher:
         if failure is not None:
             raise failures.unpack(failure)
         actor.ready = True
+        self._waiting_since = time.monotonic()
         self._count_nodes()
         self._let_go(actor)
         self._deal()
