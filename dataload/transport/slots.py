@@ -15,7 +15,6 @@ import os
 import weakref
 from collections import deque
 from collections.abc import Sequence
-from contextlib import suppress
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -192,10 +191,8 @@ class SlotReader:
 
     def freed(self) -> list[int]:
         """Return the slots that became free since the last call, to be told to the worker."""
-        numbers: list[int] = []
-        with suppress(IndexError):
-            while True:
-                numbers.append(self._freed.popleft())
+        # More may come meanwhile; nobody else takes any.
+        numbers = [self._freed.popleft() for _ in range(len(self._freed))]
         self._back += len(numbers)
         return numbers
 

@@ -15,8 +15,8 @@ import threading
 import time
 import weakref
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from dataload.errors import annotate
@@ -93,8 +93,10 @@ class RemoteWorker:
 
     def begin(self, payload: Payload) -> None:
         """Send the pipeline, and receive results from now on."""
-        with self._or_hang_up():
+        try:
             payload.send(self._sock)
+        except OSError:
+            self.hang_up()
         try:
             self._thread.start()
         except BaseException:  # no further thread can be started
@@ -112,24 +114,18 @@ class RemoteWorker:
         return code
 
     def send(self, task: Task) -> None:
-        """Send a task, the slots that are free again, and the spares of its epoch where this worker lacks them."""
+        """Send a task, the slots that are free again, and the spares of its epoch where this worker lacks them.
+
+        A process that cannot be sent something is gone, mostly. What it had to do is sent to its replacement when the
+        end of its socket is read, after the results that it may still have sent.
+        """
         self.tasks[task.number] = task
         spares = None if task.salvage is None else task.salvage.spares
         new = spares if spares is not self._spares else None
-        with self._or_hang_up():
+        try:
             order = messages.Order(task, self.slots.freed(), spares is not None, new)
             wire.send(self._sock, messages.write_order(order))
             self._spares = spares if spares is not None else self._spares
-
-    @contextmanager
-    def _or_hang_up(self) -> Iterator[None]:
-        """Give the process up where it cannot be sent something, mostly because it is gone.
-
-        What it had to do is sent to its replacement when the end of its socket is read, after the results that it may
-        still have sent.
-        """
-        try:
-            yield
         except OSError:
             self.hang_up()
 
