@@ -20,7 +20,6 @@ from typing import Any
 
 import numpy as np
 
-import dataload
 from dataload.errors import annotate
 from dataload.memory import Recycler
 from dataload.samplers.base import Sampler
@@ -36,7 +35,9 @@ Reply = tuple[int, float, tuple[int, ...], bytes, list[Any], list[dict[str, Any]
 def versions() -> dict[str, str]:
     """Return the versions of what must be the same on all machines."""
     python = ".".join(platform.python_version_tuple()[:2])
-    return {"Python": python, "dataload": dataload.__version__, "numpy": np.__version__}
+    # Looked up, as importing the package from here would be a circle.
+    ours: str = sys.modules["dataload"].__version__
+    return {"Python": python, "dataload": ours, "numpy": np.__version__}
 
 
 class Turns:
