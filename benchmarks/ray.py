@@ -2,6 +2,9 @@
 
 What it costs to make batches through Ray, not what more machines bring: the work is decoding FLAC to log-mel, and
 images that only travel. Each loader keeps its workers from round to round.
+
+The machine must be quiet. Ray is started in a session of its own, and where other programs want the cores a scheduler
+that shares them out by session gives the two kinds unequal parts.
 """
 
 from __future__ import annotations
