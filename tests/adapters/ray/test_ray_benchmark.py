@@ -2,8 +2,6 @@
 
 import pytest
 
-pytest.importorskip("ray")
-
 
 @pytest.mark.slow
 def test_it_compares_both_kinds(tmp_path, capsys):
