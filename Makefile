@@ -63,9 +63,9 @@ servers: $(SERVERS_STAMP)  ## an S3 and an Azure server for the tests of buckets
 
 # Budgets such that there are 10^5 reads from a server that fails, 10^5 damaged shards and indexes, and 200 killed workers.
 soak: $(TEST_STAMP)  ## ten times as many faults, on disks and networks, then MINUTES=30 of everything at once
-	$(BIN)/python $(PYTEST) -rP --timeout 3600 --budget 10 tests/faults tests/shards tests/sources/test_tar_source.py
-	$(BIN)/python $(PYTEST) -rP --timeout 3600 --budget 10 tests/extras/test_killed_over_a_bucket.py \
+	$(BIN)/python $(PYTEST) -rP --timeout 3600 --budget 10 tests/faults tests/shards tests/sources/test_tar_source.py \
 		tests/extras/test_tfrecord_against_tensorflow.py
+	$(BIN)/python $(PYTEST) -rP --timeout 3600 --budget 25 tests/extras/test_killed_over_a_bucket.py
 	$(BIN)/python $(PYTEST) -rP --timeout 3600 --budget 32 tests/extras/test_faulty_server.py
 	$(BIN)/python $(PYTEST) -rP --timeout 3600 --budget 56 tests/faults/test_fuzz.py -k 'shard or index'
 	cd tests && ../$(BIN)/python -m faults.soak $(MINUTES)
