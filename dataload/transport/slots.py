@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from dataload.memory import BatchAllocator, Bytes, aligned_bytes, block_size, is_small
+from dataload.memory import BatchAllocator, Bytes, SmallArrays, aligned_bytes, block_size, is_small
 from dataload.transport.shared import SharedMemory, create
 
 # Free slots that a worker keeps; with the usual prefetching it needs three or four.
@@ -27,7 +27,6 @@ _KEEP = 8
 # A slot that is kept costs a mapping, of which a process has about 65 000. A consumer that keeps more batches than
 # this per worker gets copies of the further ones.
 _MAX_KEPT = 256
-
 Place = tuple[int, int, int]
 
 
@@ -158,6 +157,7 @@ class SlotReader:
         self._freed: deque[int] = deque()
         # How many were handed out and how many are back; each is written by one thread only.
         self._handed_out = self._back = 0
+        self._small = SmallArrays()
 
     def update(self, manifest: Manifest, descriptors: Sequence[int]) -> None:
         """Map the slots that are new and forget those that are gone; closes the descriptors."""
@@ -186,7 +186,11 @@ class SlotReader:
         arrays = []
         for number, start, size in manifest.places:
             array = blocks[number][start : start + size]
-            arrays.append(_copy(array) if full or is_small(size, total) else array)
+            if is_small(size, total):
+                array = self._small.copy(array)
+            elif full:
+                array = _copy(array)
+            arrays.append(array)
         return arrays
 
     def freed(self) -> list[int]:

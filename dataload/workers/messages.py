@@ -17,10 +17,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from dataload.counts import Counts
+from dataload.counts import NOTHING, Counts
 from dataload.salvage import BadSample, Salvage
 from dataload.samplers.base import Sampler
 from dataload.transport import wire
+from dataload.transport.plain import put_together, take_apart
 from dataload.transport.slots import Manifest
 from dataload.workers.base import Task
 from dataload.workers.failures import Failure
@@ -106,7 +107,12 @@ def write_header(message: Message) -> bytes:
     """Return the header of a message as it travels."""
     kind = _KINDS.index(type(message))
     fields = (
-        (message.number, message.seconds, tuple(message.counts), *message.manifest)
+        (
+            message.number,
+            message.seconds,
+            None if message.counts is NOTHING else tuple(message.counts),
+            *message.manifest,
+        )
         if isinstance(message, Made)
         else tuple(message)
     )
@@ -118,16 +124,18 @@ def read_header(data: memoryview) -> Message:
     kind, *fields = pickle.loads(data)
     if kind == 0:
         number, seconds, counts, *manifest = fields
-        return Made(number, seconds, Counts(*counts), Manifest(*manifest))
+        return Made(number, seconds, NOTHING if counts is None else Counts(*counts), Manifest(*manifest))
     message: Message = _KINDS[kind](*fields)
     return message
 
 
 def write_body(body: Body) -> tuple[bytes, list[memoryview]]:
     """Return the body as it travels, and the memory of the arrays in it (not copied)."""
-    return wire.dump(tuple(body))
+    apart = None if body.failure is not None or body.bad else take_apart(body.batch)
+    return wire.dump(tuple(body)) if apart is None else (pickle.dumps(apart[0]), apart[1])
 
 
 def read_body(data: memoryview, buffers: list[Any]) -> Body:
     """Return the body that was written, its arrays on the memory given."""
-    return Body(*pickle.loads(data, buffers=buffers))
+    parts = pickle.loads(data, buffers=buffers)
+    return Body(*parts) if len(parts) == len(Body._fields) else Body(put_together(parts, buffers), None)

@@ -146,25 +146,28 @@ class RemoteWorker:
     def _receive(self) -> Event | None:
         header, body = wire.receive(self._sock)
         message = messages.read_header(header)
-        if isinstance(message, messages.WorkingOn):
-            self.working_on = message.sample
-            return None
-        if isinstance(message, messages.Logged):
-            logs.handle(message.record)
-            return None
-        if isinstance(message, messages.Started):
-            self.started = True
-            return None
-        if isinstance(message, messages.SetupFailed):
-            failure = messages.read_body(body, []).failure
-            assert failure is not None
-            return Ended(self, failures.unpack(failure))
+        return self._made(message, body) if isinstance(message, messages.Made) else self._other(message, body)
+
+    def _made(self, message: messages.Made, body: memoryview) -> Event:
         manifest = message.manifest
         descriptors = wire.receive_descriptors(self._sock, sum(name is None for *_, name in manifest.made))
         self.slots.update(manifest, descriptors)
         batch, failure, bad = messages.read_body(body, self.slots.buffers(manifest))
         error = None if failure is None else failures.unpack(failure)
         return Received(self, Result(message.number, batch, error, message.seconds, bad, message.counts))
+
+    def _other(self, message: messages.Message, body: memoryview) -> Event | None:
+        if isinstance(message, messages.WorkingOn):
+            self.working_on = message.sample
+        elif isinstance(message, messages.Logged):
+            logs.handle(message.record)
+        elif isinstance(message, messages.Started):
+            self.started = True
+        else:
+            failure = messages.read_body(body, []).failure
+            assert failure is not None
+            return Ended(self, failures.unpack(failure))
+        return None
 
     def doing(self) -> str:
         """Return what the process is at now, for messages: its Python stack, if it can be had."""
