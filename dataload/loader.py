@@ -72,7 +72,8 @@ class Loader:
             one order of the epoch, and this loader gets part `rank` of them. All ranks have the same number of batches;
             the rest of an epoch, its last step, is shared out evenly (or left out, with drop_last); only where that is
             less than one sample per rank the others get samples from the beginning of the epoch. "auto" asks
-            torch.distributed, or the environment variables RANK and WORLD_SIZE. `reshard` changes it in a running job.
+            torch.distributed, Ray Train, or the environment variables RANK and WORLD_SIZE. `reshard` changes it in a
+            running job.
         on_error: what becomes of a sample that the source or a transform cannot make: "raise" ends the iteration with
             its exception, "skip" leaves it out of its batch, "replace" puts another sample of the epoch in its place,
             always the same one, so that batches keep their size and ranks their number of steps. `stats.errors` lists

@@ -35,8 +35,8 @@ def read_shard(shard: Any, environment: Mapping[str, str] = os.environ) -> Shard
 
     Args:
         shard: (rank, world); None for a process that trains alone; "auto" asks torch.distributed, where the process
-            has joined a group, and else the environment variables RANK and WORLD_SIZE, as torchrun sets them; where
-            there is neither the process trains alone.
+            has joined a group, else Ray Train, in a function that it runs, and else the environment variables RANK and
+            WORLD_SIZE, as torchrun sets them; where there is none of these the process trains alone.
         environment: variables.
 
     Raises:
@@ -84,6 +84,9 @@ def _found(environment: Mapping[str, str]) -> tuple[tuple[int, int], str]:
     distributed = getattr(sys.modules.get("torch"), "distributed", None)
     if distributed is not None and distributed.is_available() and distributed.is_initialized():
         return (distributed.get_rank(), distributed.get_world_size()), "shard='auto' with torch.distributed"
+    found = _in_ray_train()
+    if found is not None:
+        return found, "shard='auto' with Ray Train"
     given = {name: environment[name] for name in ("RANK", "WORLD_SIZE") if name in environment}
     if not given:
         return (0, 1), "shard='auto'"
@@ -94,3 +97,15 @@ def _found(environment: Mapping[str, str]) -> tuple[tuple[int, int], str]:
             f"shard='auto' found {given} in the environment: both RANK and WORLD_SIZE must be whole numbers. Start "
             "with torchrun, which sets them, or pass shard=(rank, world)"
         ) from None
+
+
+def _in_ray_train() -> tuple[int, int] | None:
+    # A function that Ray Train runs is in a process that has imported it.
+    train = sys.modules.get("ray.train")
+    if train is None:
+        return None
+    try:
+        context = train.get_context()
+        return context.get_world_rank(), context.get_world_size()
+    except (RuntimeError, DeprecationWarning):  # not in such a function, or in one of Ray Tune
+        return None

@@ -30,9 +30,9 @@ def loaders(folder: Path, **options: Any) -> tuple[Loader, Loader]:
     files = sorted(folder.glob("*.wav"))
     chain = [DecodeAudio(8_000), *FEATURES]
 
-    def loader(test: bool, **options: Any) -> Loader:
+    def loader(test: bool, batch_size: int = 32, **options: Any) -> Loader:
         chosen = [path for path in files if (int(path.stem.split("_")[2]) < 5) == test]
         samples = [(str(path), int(path.stem[0])) for path in chosen]
-        return Loader(samples, transforms={0: chain}, batch_size=32, **options)
+        return Loader(samples, transforms={0: chain}, batch_size=batch_size, **options)
 
     return loader(False, **{"shuffle": True, "num_workers": 2, "worker": "process", **options}), loader(True)

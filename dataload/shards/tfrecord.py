@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from array import array
 from collections.abc import Callable
-from functools import cache
+from functools import cache, lru_cache
 
 import numpy as np
 
@@ -71,16 +71,27 @@ def unframe(record: bytes) -> bytes:
         DecodeError: it is damaged; the text goes on after the name of the record.
         MissingExtra: google-crc32c is not installed.
     """
-    try:
-        size = framed_size(record[:HEAD])
-        if size != len(record):
-            raise WrongFrame(f"has {size} bytes, and {len(record)} in the index: make that anew with `dataload index`")
-    except WrongFrame as error:
-        raise DecodeError(str(error)) from None
+    if record[:HEAD] != _head(len(record) - HEAD - FOOT):
+        raise DecodeError(_wrong_head(record))
     data = record[HEAD:-FOOT]
     if _FOOT.unpack_from(record, len(record) - FOOT)[0] != masked_crc(data):
         raise DecodeError("is damaged: its data do not have the checksum that was written with them; fetch it again")
     return data
+
+
+@lru_cache(4096)
+def _head(size: int) -> bytes:
+    """Return what stands in front of data of some size; many records have the same."""
+    length = struct.pack("<q", size)
+    return length + _FOOT.pack(masked_crc(length))
+
+
+def _wrong_head(record: bytes) -> str:
+    try:
+        size = framed_size(record[:HEAD])
+    except WrongFrame as error:
+        return str(error)
+    return f"has {size} bytes, and {len(record)} in the index: make that anew with `dataload index`"
 
 
 def frame(data: bytes) -> bytes:
@@ -89,8 +100,7 @@ def frame(data: bytes) -> bytes:
     Raises:
         MissingExtra: google-crc32c is not installed.
     """
-    length = struct.pack("<Q", len(data))
-    return b"".join((length, _FOOT.pack(masked_crc(length)), data, _FOOT.pack(masked_crc(data))))
+    return b"".join((_head(len(data)), data, _FOOT.pack(masked_crc(data))))
 
 
 def masked_crc(data: bytes) -> int:

@@ -3,22 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 
 from dataload.errors import ConfigError
 from dataload.shards.messages import Value
-
-# By what stands beside the name of a feature: what its list holds, and as what it is asked for.
-_ONE = {
-    bytes: ("bytes", "bytes"),
-    str: ("bytes", "str"),
-    int: ("int64", "int"),
-    float: ("float32", "float"),
-}
-_NAMES = {np.int64: "int64", np.float32: "float32"}
-_ASK_FOR = {"bytes": "bytes or str", "int64": "int", "float32": "float"}
 
 
 class WrongValue(Exception):
@@ -28,23 +18,12 @@ class WrongValue(Exception):
 class Feature(NamedTuple):
     """A field: its name, the name of the feature that it is read from, and what makes it of the list as stored.
 
-    Of the types `bytes`, `str`, `int` and `float` it is the one value; None is the list as stored.
+    `made` raises WrongValue where there is not one value in the list, or one of another kind, and one is asked for.
     """
 
     name: str
     feature: str
-    make: Callable[[Any], Any] | None
-
-    def made(self, stored: Value) -> Any:
-        """Return the value of the field.
-
-        Raises:
-            WrongValue: there is not one value in the list, or one of another kind, where one is asked for.
-        """
-        if self.make is None:
-            return stored
-        one = _ONE.get(self.make) if isinstance(self.make, type) else None
-        return self.make(stored) if one is None else _single(stored, *one)
+    made: Callable[[Value], Any]
 
 
 def feature(name: str, value: Any) -> Feature:
@@ -60,23 +39,49 @@ def feature(name: str, value: Any) -> Feature:
             f"to make of its list: bytes, str, int or float for the one value in it, such as {name}=('label', int), or "
             "a function"
         )
-    return Feature(name, key, make)
+    return Feature(name, key, _ONE.get(make, make) if isinstance(make, type) else make or _as_stored)
 
 
-def _single(stored: Value, kind: str, asked: str) -> Any:
-    # Looked up by type: numpy puts the name of a dtype together anew each time, which takes as long as all of this.
-    found = "bytes" if isinstance(stored, list) else _NAMES[stored.dtype.type]
-    if found != kind:
-        raise WrongValue(f"holds {found}, and {asked} asks for {kind}: ask for {_ASK_FOR[found]}")
-    if len(stored) != 1:
-        raise WrongValue(
-            f"has {len(stored)} values, and {asked} asks for one: give its name alone for the list, or its name and a "
-            "function of the list"
-        )
-    value = stored[0]
-    if asked != "str":
-        return value
+def _as_stored(stored: Value) -> Value:
+    return stored
+
+
+def _one_bytes(stored: Value) -> Any:
+    return stored[0] if type(stored) is list and len(stored) == 1 else _refuse(stored, "bytes", "bytes")
+
+
+def _one_str(stored: Value) -> Any:
+    value = stored[0] if type(stored) is list and len(stored) == 1 else _refuse(stored, "bytes", "str")
     try:
         return str(value, "utf-8")
     except UnicodeDecodeError as error:
         raise WrongValue(f"is no UTF-8 ({error}): ask for bytes") from None
+
+
+def _one_int(stored: Value) -> Any:
+    return stored[0] if len(stored) == 1 and _holds(stored) == "int64" else _refuse(stored, "int64", "int")
+
+
+def _one_float(stored: Value) -> Any:
+    return stored[0] if len(stored) == 1 and _holds(stored) == "float32" else _refuse(stored, "float32", "float")
+
+
+# By what stands beside the name of a feature: the one value of its list.
+_ONE: dict[type, Callable[[Value], Any]] = {bytes: _one_bytes, str: _one_str, int: _one_int, float: _one_float}
+_NAMES = {np.int64: "int64", np.float32: "float32"}
+_ASK_FOR = {"bytes": "bytes or str", "int64": "int", "float32": "float"}
+
+
+def _holds(stored: Value) -> str:
+    # Looked up by type: numpy puts the name of a dtype together anew each time, which takes as long as all of this.
+    return "bytes" if isinstance(stored, list) else _NAMES[stored.dtype.type]
+
+
+def _refuse(stored: Value, kind: str, asked: str) -> NoReturn:
+    found = _holds(stored)
+    if found != kind:
+        raise WrongValue(f"holds {found}, and {asked} asks for {kind}: ask for {_ASK_FOR[found]}")
+    raise WrongValue(
+        f"has {len(stored)} values, and {asked} asks for one: give its name alone for the list, or its name and a "
+        "function of the list"
+    )

@@ -1,7 +1,7 @@
 """Batches of plain arrays, taken apart and put together: a pickle of arrays takes three times as long.
 
-Most batches are a dict or tuple of arrays of numbers. What these are travels as a few plain values, and the arrays lie in
-shared memory. All other batches are pickled.
+Most batches are a dict or tuple of arrays of numbers. What these are travels as a few plain values, and the arrays lie
+in shared memory. All other batches are pickled.
 """
 
 from __future__ import annotations

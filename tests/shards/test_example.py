@@ -1,5 +1,6 @@
 """tf.train.Example, read and written without protobuf: what protobuf makes of the same is in tests/extras."""
 
+import itertools
 import random
 import tracemalloc
 
@@ -12,6 +13,7 @@ from hypothesis.extra import numpy as hnp
 
 from dataload.errors import ConfigError, DecodeError
 from dataload.shards.example import encode_example, parse_example, parse_sequence_example
+from dataload.shards.layouts import Layouts
 from dataload.shards.messages import features
 
 
@@ -270,3 +272,45 @@ def test_a_sample_has_names_that_are_text():
         encode_example([1])
     with pytest.raises(ConfigError, match="a feature is called 3"):
         encode_example({3: 1})
+
+
+def outcome(parse, data):
+    try:
+        return parse(data)
+    except DecodeError as error:
+        return str(error)
+
+
+@given(st.lists(st.lists(st.sampled_from([b"a", b"bb", b"\xff"]), max_size=2), min_size=1, max_size=3), st.data())
+def test_examples_that_are_laid_out_alike_are_read_as_if_each_were_the_first(lists, data):
+    """Parsed before were others of the same length: of the same layout, and of almost the same."""
+    layouts = Layouts()
+    for _ in range(data.draw(st.integers(2, 12))):
+        values = {
+            f"v{i}": [data.draw(st.binary(min_size=len(b), max_size=len(b))) for b in one]
+            for i, one in enumerate(lists)
+        }
+        values["n"] = data.draw(st.lists(st.integers(-(2**63), 2**63 - 1), max_size=3))
+        values["f"] = data.draw(st.lists(st.floats(width=32), max_size=3))
+        names = data.draw(st.permutations(list(values)))
+        record = encode_example({name: values[name] for name in names if values[name]})
+        if data.draw(st.booleans()) and record:
+            at = data.draw(st.integers(0, len(record) - 1))
+            record = record[:at] + bytes([data.draw(st.integers(0, 255))]) + record[at + 1 :]
+        wanted = outcome(lambda data: features(data, 1), record)
+        found = outcome(lambda data: parse_example(data, layouts), record)
+        assert type(found) is type(wanted)
+        if isinstance(found, dict):
+            same(found, wanted)
+        else:
+            assert found == wanted
+
+
+def test_what_is_remembered_of_layouts_is_bounded():
+    layouts = Layouts()
+    for size in [*range(1, 6000), *range(1, 6000)]:
+        parse_example(encode_example({"x": bytes(size)}), layouts)
+    for order in itertools.permutations(["a", "b", "c", "d"]):
+        for _ in range(2):
+            parse_example(encode_example(dict.fromkeys(order, 1)), layouts)
+    assert len(layouts._known) <= 4096 and max(map(len, layouts._known.values())) <= 8
