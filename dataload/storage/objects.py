@@ -163,7 +163,8 @@ class ObjectBackend:
                 f"{url}: access is refused ({status or 'no status'}): the credentials are wrong, have expired, or do "
                 "not allow it; what is public is read with storage_options skip_signature=True"
             )
-        if status in (301, 307, 308, 400):
+        # S3 does not say where to: a bucket of another region is to be asked for there.
+        if status in (301, 307, 308, 400) or "redirect without LOCATION" in text:
             return StorageError(
                 f"{url}: the request is refused ({status}): check region and endpoint in storage_options: {text}"
             )
