@@ -46,6 +46,12 @@ def pytest_collection_modifyitems(config, items):
             item.add_marker(pytest.mark.timeout(budget * mark.args[0]), append=False)
 
 
+def pytest_collection_finish():
+    """Keep the garbage collector off the frameworks, which are loaded now: a look at them takes half a second."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture(scope="session")
 def budget(request) -> int:
     """How many times as much as usual a test of faults may do."""

@@ -45,6 +45,7 @@ class Dispatcher:
 
     Attributes:
         count: how many workers there shall be.
+        begun: whether any was ever ready.
         died: how many have ended by themselves.
         nodes: how many are ready on each machine, by its name; replaced and never changed.
         actors: those that run or start.
@@ -59,6 +60,7 @@ class Dispatcher:
         post: Callable[[Callable[[], None]], None],
     ) -> None:
         self.count = self.died = 0
+        self.begun = False
         self.nodes: dict[str, int] = {}
         self.actors: list[RemoteActor] = []
         self._shipment = shipment
@@ -160,7 +162,7 @@ class Dispatcher:
             return
         if failure is not None:
             raise failures.unpack(failure)
-        actor.ready = True
+        actor.ready = self.begun = True
         self._waiting_since = time.monotonic()
         self._count_nodes()
         self._let_go(actor)

@@ -6,6 +6,7 @@ import os
 import queue
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -18,6 +19,9 @@ from dataload.workers.base import Result, Task, WorkerStatistics, closed, timed_
 
 _LOOK_SECONDS = 1.0
 _JOIN_SECONDS = 10.0
+_START_LOOK_SECONDS = 0.05
+# In place of a result: there are workers now to wait for.
+_STARTED = object()
 
 
 class ActorWorkers:
@@ -86,15 +90,24 @@ class ActorWorkers:
         self._events.put(partial(self._dispatcher.submit, task))
 
     def next_result(self, timeout: float | None) -> Result:
-        """Wait for any result."""
+        """Wait for any result; how long the first worker may take to start, `start_timeout` says."""
         try:
-            result = self._results.get(timeout=timeout)
+            result = self._start_or_result()
+            if result is _STARTED:
+                result = self._results.get(timeout=timeout)
         except queue.Empty:
             raise self._timed_out() from None
         if isinstance(result, Result):
             return result
         self._results.put(result)
         raise closed() if result is None else result
+
+    def _start_or_result(self) -> Any:
+        """Return what came before any worker was ready, such as that none will be, or `_STARTED` once one is."""
+        while not self._dispatcher.begun:
+            with suppress(queue.Empty):
+                return self._results.get(timeout=_START_LOOK_SECONDS)
+        return _STARTED
 
     def ready(self) -> int:
         """Return how many results wait to be taken."""

@@ -78,6 +78,8 @@ _ALL = (
     _ours("dataload thread", "thread", *ORDINARY, *SHARDS, *REMOTE, *RECORDS),
     _ours("dataload process", "process", *ORDINARY, *SHARDS, *REMOTE, *RECORDS, "start"),
     _ours("dataload auto", "auto"),
+    # The others read files from front to back.
+    _ours("dataload process, shuffled", "process", *RECORDS, shuffle=True),
     *(_ours(f"dataload {kind} +fast", kind, *AUDIO, fast=True) for kind in KINDS),
     # Gathering rows in memory takes less time than handing a batch over; torch has no workers there either.
     _ours("dataload no workers", "serial", "table"),

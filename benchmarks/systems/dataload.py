@@ -61,9 +61,8 @@ def _remote_shards(job: Job) -> Iterator[Any]:
 
 
 def _records(job: Job) -> Iterator[Any]:
-    # Shuffled, since records are read by number: in order it is faster.
     source = TFRecordSource(files(job.data, "tfrecord"), x=("x", _row), label=("label", int))
-    return _stream(job, source, shuffle=True)
+    return _stream(job, source, shuffle=job.options.get("shuffle", False))
 
 
 def _row(values: list[bytes]) -> Any:

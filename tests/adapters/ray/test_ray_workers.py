@@ -138,10 +138,10 @@ def hang(value):
 
 
 def test_a_hanging_actor_is_found_by_the_timeout_and_named(workers):
-    with Loader(range(8), transforms=hang, batch_size=4, num_workers=1, worker=workers, timeout=10) as loader:
+    # Shorter than an actor takes to start, for which `start_timeout` is there.
+    with Loader(range(8), transforms=hang, batch_size=4, num_workers=1, worker=workers, timeout=2) as loader:
         batches = iter(loader)
         next(batches)
-        loader.options.__dict__["timeout"] = 1
         with pytest.raises(WorkerTimeout, match=r"ray worker 0 \(pid \d+ on"):
             next(batches)
 
