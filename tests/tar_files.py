@@ -115,6 +115,9 @@ class Bucket(LocalStore):
         self.reads.append((name, start, stop))
         return super().read(f"{self.folder}/{name}", start, stop, tag)
 
+    def read_many(self, ranges):
+        return [self.read(*one) for one in ranges]
+
     def __reduce__(self):
         return Bucket, (self.folder,)
 

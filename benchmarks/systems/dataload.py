@@ -61,12 +61,8 @@ def _remote_shards(job: Job) -> Iterator[Any]:
 
 
 def _records(job: Job) -> Iterator[Any]:
-    source = TFRecordSource(files(job.data, "tfrecord"), x=("x", _row), label=("label", int))
+    source = TFRecordSource(files(job.data, "tfrecord"), x=("x", np.uint8), label=("label", int))
     return _stream(job, source, shuffle=job.options.get("shuffle", False))
-
-
-def _row(values: list[bytes]) -> Any:
-    return np.frombuffer(values[0], np.uint8)
 
 
 def _bytes(path: Any) -> Any:

@@ -32,7 +32,7 @@ class Entry(NamedTuple):
 
 
 class _Layout(NamedTuple):
-    """Where the values lie, and what lies between them: (start, stop, bytes)."""
+    """Where the values lie, and what lies between them."""
 
     entries: list[Entry]
     between: list[tuple[int, int, bytes]]
@@ -65,10 +65,11 @@ class Layouts:
                 self._known = {}
             self._known[len(data)] = []
         elif len(known) < _MAX_LAYOUTS and sum(len(entry.spans) for entry in entries) <= _MAX_SPANS:
-            known.append(_Layout(entries, _between(data, entries)))
+            known.append(_Layout(entries, between(data, entries)))
 
 
-def _between(data: bytes, entries: list[Entry]) -> list[tuple[int, int, bytes]]:
+def between(data: bytes, entries: list[Entry]) -> list[tuple[int, int, bytes]]:
+    """Return what lies between the values, and in front of and behind them: (start, stop, bytes)."""
     found, at = [], 0
     for entry in entries:
         for start, stop in entry.spans:

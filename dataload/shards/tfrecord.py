@@ -20,6 +20,9 @@ FIELD = "record"
 # Bytes in front of the data, and behind it.
 HEAD, FOOT = 12, 4
 
+# What is added to a checksum that was rotated by 15 bits, so that one of data with checksums in them is another.
+MASK = 0xA282EAD8
+
 _HEAD = struct.Struct("<QI")
 _FOOT = struct.Struct("<I")
 # As much is read at once. A next record that begins beyond it is hopped to: from a bucket, only where that saves more
@@ -71,7 +74,7 @@ def unframe(record: bytes) -> bytes:
         DecodeError: it is damaged; the text goes on after the name of the record.
         MissingExtra: google-crc32c is not installed.
     """
-    if record[:HEAD] != _head(len(record) - HEAD - FOOT):
+    if record[:HEAD] != head_of(len(record) - HEAD - FOOT):
         raise DecodeError(_wrong_head(record))
     data = record[HEAD:-FOOT]
     if _FOOT.unpack_from(record, len(record) - FOOT)[0] != masked_crc(data):
@@ -80,7 +83,7 @@ def unframe(record: bytes) -> bytes:
 
 
 @lru_cache(4096)
-def _head(size: int) -> bytes:
+def head_of(size: int) -> bytes:
     """Return what stands in front of data of some size; many records have the same."""
     length = struct.pack("<q", size)
     return length + _FOOT.pack(masked_crc(length))
@@ -100,7 +103,7 @@ def frame(data: bytes) -> bytes:
     Raises:
         MissingExtra: google-crc32c is not installed.
     """
-    return b"".join((_head(len(data)), data, _FOOT.pack(masked_crc(data))))
+    return b"".join((head_of(len(data)), data, _FOOT.pack(masked_crc(data))))
 
 
 def masked_crc(data: bytes) -> int:
@@ -109,12 +112,17 @@ def masked_crc(data: bytes) -> int:
     Raises:
         MissingExtra: google-crc32c is not installed.
     """
-    crc = _crc32c()(data)
-    return ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF
+    crc = crc32c()(data)
+    return ((crc >> 15 | crc << 17) + MASK) & 0xFFFFFFFF
 
 
 @cache
-def _crc32c() -> Callable[[bytes], int]:
+def crc32c() -> Callable[[bytes], int]:
+    """Return the function that gives the CRC32C of data.
+
+    Raises:
+        MissingExtra: google-crc32c is not installed.
+    """
     require("google_crc32c", extra="tfrecord", purpose="a TFRecord file")
     from google_crc32c import value
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 
 from dataload.errors import ConfigError
+from dataload.shards.alike import Column
 from dataload.shards.messages import Value
 
 
@@ -19,11 +21,13 @@ class Feature(NamedTuple):
     """A field: its name, the name of the feature that it is read from, and what makes it of the list as stored.
 
     `made` raises WrongValue where there is not one value in the list, or one of another kind, and one is asked for.
+    `column` says the same to whoever reads a whole batch at once; it is None where a function is called for each list.
     """
 
     name: str
     feature: str
     made: Callable[[Value], Any]
+    column: Column | None
 
 
 def feature(name: str, value: Any) -> Feature:
@@ -33,13 +37,33 @@ def feature(name: str, value: Any) -> Feature:
         ConfigError: it is neither the name of a feature, nor that and a type or function.
     """
     key, make = value if isinstance(value, tuple) and len(value) == 2 else (value, None)
-    if not isinstance(key, str) or (isinstance(value, tuple) and not callable(make)):
+    of_type = isinstance(make, np.dtype) or (isinstance(make, type) and issubclass(make, np.generic))
+    if not isinstance(key, str) or (isinstance(value, tuple) and not callable(make) and not of_type):
         raise ConfigError(
             f"field {name}={value!r} must be the name of a feature, such as {name}='image/encoded', or a name and what "
-            f"to make of its list: bytes, str, int or float for the one value in it, such as {name}=('label', int), or "
-            "a function"
+            f"to make of its list: bytes, str, int or float for the one value in it, such as {name}=('label', int), a "
+            "numpy type for the numbers that its bytes are, or a function"
         )
-    return Feature(name, key, _ONE.get(make, make) if isinstance(make, type) else make or _as_stored)
+    if of_type:
+        dtype = np.dtype(make)
+        if dtype.kind not in "biufc":
+            raise ConfigError(f"field {name}={value!r}: {dtype} is no type of numbers")
+        # Unless it says otherwise the first byte is the lowest, as for tf.io.decode_raw, on every machine.
+        stored = dtype if dtype.byteorder == ">" else dtype.newbyteorder("<")
+        return Feature(name, key, partial(_numbers_in, stored), Column(name, key, "bytes", stored))
+    if make is None:
+        return Feature(name, key, _as_stored, Column(name, key, "floats"))
+    column = Column(name, key, "int") if make is int else Column(name, key, "float") if make is float else None
+    return Feature(name, key, _ONE.get(make, make) if isinstance(make, type) else make, column)
+
+
+def _numbers_in(dtype: np.dtype[Any], stored: Value) -> Any:
+    if not isinstance(stored, list):
+        return stored.astype(dtype.newbyteorder("="))
+    data = _one_bytes(stored)
+    if len(data) % dtype.itemsize:
+        raise WrongValue(f"has {len(data)} bytes, which are no whole number of {dtype}")
+    return np.frombuffer(data, dtype).astype(dtype.newbyteorder("="))
 
 
 def _as_stored(stored: Value) -> Value:

@@ -118,20 +118,58 @@ class ShardSource:
         """Return the bytes of some places, each of the sample with that index; all arrays have the same length."""
         if self._kept_pieces:
             return self._read_pieces(indices, shards, starts, stops)
-        values = [b""] * len(starts)
-        # In the order in which they lie in the shards, and by one call for each store.
+        if not len(starts):
+            return []
+        blocks, places, offsets, shared = self._read_runs(shards, starts, stops)
+        return [
+            blocks[place][offset : offset + size] if several else blocks[place]
+            for place, offset, size, several in zip(places, offsets, (stops - starts).tolist(), shared, strict=True)
+        ]
+
+    def _read_joined(
+        self, indices: IndexArray, shards: IndexArray, starts: IndexArray, stops: IndexArray
+    ) -> tuple[bytes, IndexArray]:
+        """Return the bytes of some places in one piece, and where in it each begins; arguments as of `_read`."""
+        if self._kept_pieces:
+            values = self._read_pieces(indices, shards, starts, stops)
+            sizes = stops - starts
+            return b"".join(values), np.cumsum(sizes) - sizes
+        blocks, places, offsets, _ = self._read_runs(shards, starts, stops)
+        ends = np.cumsum([len(block) for block in blocks], dtype=np.int64)
+        begins: IndexArray = np.append(0, ends[:-1])
+        return blocks[0] if len(blocks) == 1 else b"".join(blocks), begins[places] + offsets
+
+    def _read_runs(
+        self, shards: IndexArray, starts: IndexArray, stops: IndexArray
+    ) -> tuple[list[bytes], list[int], list[int], list[bool]]:
+        """Read what lies together in a shard at once.
+
+        Returns:
+            What was read, and for each place the number of it, where it begins there, and whether it is a part of it.
+        """
         order = np.lexsort((starts, shards))
-        by_store: dict[int, list[int]] = {}
-        numbers = shards.tolist()
-        for place in order.tolist():
-            by_store.setdefault(id(self._stores[numbers[place]]), []).append(place)
-        begin, end = starts.tolist(), stops.tolist()
+        shard, start, stop = shards[order], starts[order], stops[order]
+        begins = np.flatnonzero(np.append(True, (shard[1:] != shard[:-1]) | (start[1:] != stop[:-1])))
+        ends = np.append(begins[1:], len(order)) - 1
         names, tags = self._names, self._tags
-        for places in by_store.values():
-            ranges = [Range(names[numbers[i]], begin[i], end[i], tags[numbers[i]]) for i in places]
-            for place, value in zip(places, self._stores[numbers[places[0]]].read_many(ranges), strict=True):
-                values[place] = value
-        return values
+        runs = [
+            (self._stores[number], Range(names[number], first, last, tags[number]))
+            for number, first, last in zip(
+                shard[begins].tolist(), start[begins].tolist(), stop[ends].tolist(), strict=True
+            )
+        ]
+        blocks = [b""] * len(runs)
+        by_store: dict[int, list[int]] = {}
+        for run, (store, _) in enumerate(runs):
+            by_store.setdefault(id(store), []).append(run)
+        for numbers in by_store.values():
+            found = runs[numbers[0]][0].read_many([runs[number][1] for number in numbers])
+            for number, block in zip(numbers, found, strict=True):
+                blocks[number] = block
+        counts = ends - begins + 1
+        place = np.empty(len(order), np.int64)
+        place[order] = np.repeat(np.arange(len(runs)), counts)
+        return blocks, place.tolist(), (starts - start[begins][place]).tolist(), (counts > 1)[place].tolist()
 
     def _read_pieces(
         self, indices: IndexArray, shards: IndexArray, starts: IndexArray, stops: IndexArray

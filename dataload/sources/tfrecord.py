@@ -8,9 +8,12 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dataload.errors import ConfigError, DecodeError, FieldError, SourceNotFound, annotate
+from dataload.memory import Allocator
 from dataload.samplers.base import IndexArray
+from dataload.shards.alike import stacked
 from dataload.shards.example import parse_example, parse_sequence_example
 from dataload.shards.index import find_index
 from dataload.shards.messages import Value
@@ -21,7 +24,9 @@ from dataload.sources.shards import ShardSource
 from dataload.storage.cached import Keeper
 from dataload.storage.places import find_shards
 
-_Wanted = str | tuple[str, Callable[[Any], Any]]
+_Wanted = str | tuple[str, Callable[[Any], Any] | np.dtype[Any]]
+# After so many batches whose records are not alike none is tried again.
+_MAX_UNLIKE = 3
 
 
 class TFRecordSource(ShardSource):
@@ -53,6 +58,8 @@ class TFRecordSource(ShardSource):
             * `text=("text", str)`: the one value of a bytes list, as text in UTF-8,
             * `label=("image/class/label", int)`: the one value of an int64 list, as np.int64,
             * `weight=("weight", float)`: the one value of a float list, as np.float32,
+            * `frames=("audio", np.int16)`: the one value of a bytes list as the numbers that it is, lowest byte first:
+              (n,) of that numpy type,
             * `box=("box", lambda values: values.reshape(-1, 4))`: what a function makes of the list as stored.
 
             Without fields a sample has all features as stored, in the order of their names.
@@ -88,6 +95,8 @@ class TFRecordSource(ShardSource):
             raise ConfigError(f"raw=True gives the bytes of a record, which has no field {next(iter(fields))!r}")
         self._raw = raw
         self._fields = [feature(name, value) for name, value in fields.items()]
+        # Batches one after the other whose records were not alike.
+        self._unlike = 0
         masked_crc(b"")  # Tells now, not at the first read, that google-crc32c is missing.
         shards = Keeper(cache, cache_bytes).shards(find_shards(paths, ".tfrecord", storage_options))
         self._index = find_index(shards, KIND, scan_beside, index=index, options=storage_options)
@@ -109,6 +118,18 @@ class TFRecordSource(ShardSource):
         shards, starts, stops = self._index.locate(FIELD, wanted)
         records = self._read(wanted, shards, starts, stops)
         return [self._sample(*one) for one in zip(wanted.tolist(), starts.tolist(), records, strict=True)]
+
+    def stacked(self, indices: IndexArray, alloc: Allocator) -> dict[str, NDArray[Any]] | None:
+        """Return the batch of records that are laid out alike, in memory of `alloc`; None for all others."""
+        columns = [field.column for field in self._fields if field.column is not None]
+        if self._raw or not columns or len(columns) < len(self._fields) or self._unlike > _MAX_UNLIKE:
+            return None
+        shards, starts, stops = self._index.locate(FIELD, indices)
+        data, begins = self._read_joined(indices, shards, starts, stops)
+        batch = stacked(data, begins, stops - starts, columns, alloc)
+        # What was read for nothing is read again.
+        self._unlike = 0 if batch is not None else self._unlike + 1
+        return batch
 
     def _sample(self, index: int, start: int, record: bytes) -> Any:
         try:

@@ -20,8 +20,6 @@ from dataload.storage.base import Found, Range, Stat
 _FLAGS = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
 # As many files stay open for the next read. More would come near to what a process may have open (often 1024).
 _MAX_OPEN = 64
-# Reading more at once saves nothing.
-_JOINED_BYTES = 1 << 20
 
 
 class _Open:
@@ -77,25 +75,21 @@ class LocalStore:
         """Return the bytes of a range, never fewer; to the end where `stop` is None."""
         try:
             file = self._file(name, tag)
-            if stop is None:
-                stop = os.fstat(file.descriptor).st_size
-            found = pread(file.descriptor, stop - start, start)
+            return _read(file, name, start, os.fstat(file.descriptor).st_size if stop is None else stop)
         except OSError as error:
             raise _explained(name, error) from None
-        if len(found) < stop - start:
-            raise ReplacedError(
-                f"{name}: ends at byte {start + len(found)}, before {stop}, up to which it is to be read: it was "
-                "replaced or cut off; fetch it again, and make a new index of it"
-            )
-        return found
 
     def read_many(self, ranges: Sequence[Range]) -> list[bytes]:
-        """Return the bytes of every range, in order; those that follow each other in a file are read at once."""
-        values: list[bytes] = []
-        for joined in _joined(ranges):
-            name, begin, _, tag = joined[0]
-            data = self.read(name, begin, joined[-1].stop, tag)
-            values += [data] if len(joined) == 1 else [data[one.start - begin : one.stop - begin] for one in joined]
+        """Return the bytes of every range, in order; a file is looked at once for those that follow each other."""
+        values = []
+        file, last = None, ("", "")
+        for name, start, stop, tag in ranges:
+            try:
+                if file is None or last != (name, tag):
+                    file, last = self._file(name, tag), (name, tag)
+                values.append(_read(file, name, start, stop))
+            except OSError as error:
+                raise _explained(name, error) from None
         return values
 
     def list(self, prefix: str, deep: bool) -> Iterator[Found]:
@@ -170,18 +164,14 @@ def _local() -> LocalStore:
     return LOCAL
 
 
-def _joined(ranges: Sequence[Range]) -> Iterator[list[Range]]:
-    """Yield ranges one by one, those together of which each begins where the one before it ends."""
-    joined: list[Range] = []
-    for one in ranges:
-        if joined:
-            name, _, stop, tag = joined[-1]
-            if one.start != stop or one.name != name or one.tag != tag or stop - joined[0].start >= _JOINED_BYTES:
-                yield joined
-                joined = []
-        joined.append(one)
-    if joined:
-        yield joined
+def _read(file: _Open, name: str, start: int, stop: int) -> bytes:
+    found = pread(file.descriptor, stop - start, start)
+    if len(found) < stop - start:
+        raise ReplacedError(
+            f"{name}: ends at byte {start + len(found)}, before {stop}, up to which it is to be read: it was replaced "
+            "or cut off; fetch it again, and make a new index of it"
+        )
+    return found
 
 
 def _stat(found: os.stat_result) -> Stat:

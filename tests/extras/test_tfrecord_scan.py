@@ -184,6 +184,6 @@ def test_without_google_crc32c_the_error_names_the_extra(monkeypatch):
     from dataload.shards import tfrecord
 
     monkeypatch.setattr("dataload.extras.find_spec", lambda name: None)
-    tfrecord._crc32c.cache_clear()
+    tfrecord.crc32c.cache_clear()
     with pytest.raises(MissingExtra, match=r'a TFRecord file needs google_crc32c.*pip install "dataload\[tfrecord\]"'):
         masked_crc(b"x")
