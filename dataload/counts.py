@@ -42,7 +42,8 @@ _of_thread = _OfThread()
 
 def count(counts: Counts) -> None:
     """Add to what this thread has counted."""
-    _of_thread.counts = _of_thread.counts.plus(counts)
+    before = _of_thread.counts
+    _of_thread.counts = counts if before is NOTHING else before.plus(counts)
 
 
 def take_counts() -> Counts:

@@ -23,8 +23,8 @@ BATCH = 32
 
 def work(given: Namespace) -> None:
     """Train as one rank, with a checkpoint every few steps; the last one of the run is gone on from."""
-    rank, torch_seed = train.get_context().get_world_rank(), 0
-    torch.manual_seed(torch_seed)
+    rank = train.get_context().get_world_rank()
+    torch.manual_seed(0)
     # "auto" asks Ray Train which rank this is. The actors are other processes, on any machine that sees the folder.
     workers = {"worker": RayWorkers(num_cpus=0.25), "num_workers": 1}
     batches, test = loaders(given.folder, shard="auto", batch_size=BATCH // given.world, **workers)

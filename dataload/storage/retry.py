@@ -13,6 +13,9 @@ from dataload.errors import StorageError
 _FIRST_PAUSE = 0.1
 _LONGEST_PAUSE = 5.0
 
+# Pauses that differ keep readers from asking in step. Not of the global generator, which belongs to the transforms.
+_pauses = random.SystemRandom()
+
 T = TypeVar("T")
 
 
@@ -31,8 +34,6 @@ def persistently(work: Callable[[], T], what: str, retries: int) -> T:
     Raises:
         StorageError: it has failed once more than `retries` times.
     """
-    # Not of the global generator, which belongs to the transforms: pauses that differ keep readers from asking in step.
-    pauses = random.Random()
     for attempt in range(retries + 1):
         try:
             return work()
@@ -41,5 +42,5 @@ def persistently(work: Callable[[], T], what: str, retries: int) -> T:
                 tries = "once" if retries == 0 else f"{retries + 1} times"
                 raise StorageError(f"{what}, tried {tries}: {failure}") from None
             count(Counts(retries=1))
-            time.sleep(min(_FIRST_PAUSE * 2**attempt, _LONGEST_PAUSE) * pauses.uniform(0.5, 1))
+            time.sleep(min(_FIRST_PAUSE * 2**attempt, _LONGEST_PAUSE) * _pauses.uniform(0.5, 1))
     raise AssertionError("the loop returns or raises")
