@@ -70,22 +70,10 @@ def stacked(
         return None
     batch = {}
     for column in columns:
-        made = _integers(base, groups, column, len(starts)) if column.kind == "int" else None
-        width = None if made is not None else _width(groups, column)
-        if made is not None:
-            out = alloc(made.shape, made.dtype)
-            out[...] = made
-        elif width is not None:
-            out = _copied(
-                base,
-                groups,
-                column,
-                width,
-                alloc((len(starts), *_shape(column, width)), column.dtype.newbyteorder("=")),
-            )
-        else:
+        values = (_integers if column.kind == "int" else _numbers)(base, groups, column, len(starts), alloc)
+        if values is None:
             return None
-        batch[column.name] = out
+        batch[column.name] = values
     return batch
 
 
@@ -124,29 +112,21 @@ def _is_whole(data: bytes, base: Bytes, starts: IndexArray, sizes: IndexArray) -
     return bool((feet == (values >> np.uint32(15) | values << np.uint32(17)) + np.uint32(MASK)).all())
 
 
-def _width(groups: list[_Group], column: Column) -> int | None:
-    """Return how many bytes a column's value has in every record, None where that differs or it is another kind."""
+def _numbers(base: Bytes, groups: list[_Group], column: Column, count: int, alloc: Allocator) -> NDArray[Any] | None:
+    """Return values that are copied as they are, None where they are of another kind or differ in length."""
     kind = BYTES if column.kind == "bytes" else FLOATS
-    widths = set()
-    for group in groups:
-        found, spans = group.spans.get(column.feature, (0, []))
-        if found != kind or len(spans) != 1:
-            return None
-        widths.add(spans[0][1] - spans[0][0])
-    width = widths.pop()
-    fits = width == 4 if column.kind == "float" else width % column.dtype.itemsize == 0
-    return width if fits and not widths else None
-
-
-def _shape(column: Column, width: int) -> tuple[int, ...]:
-    return () if column.kind == "float" else (width // column.dtype.itemsize,)
-
-
-def _copied(base: Bytes, groups: list[_Group], column: Column, width: int, out: NDArray[Any]) -> NDArray[Any]:
-    """Fill the array of a column with values that have so many bytes each."""
-    rows = out.view(np.uint8).reshape(len(out), width) if width else np.empty((len(out), 0), np.uint8)
-    for group in groups:
-        begins = group.begins + group.spans[column.feature][1][0][0]
+    found = [group.spans.get(column.feature, (0, [])) for group in groups]
+    if any(one != kind or len(spans) != 1 for one, spans in found):
+        return None
+    width, *others = {spans[0][1] - spans[0][0] for _, spans in found}
+    size = column.dtype.itemsize
+    if others or (width != size if column.kind == "float" else width % size):
+        return None
+    shape = (count,) if column.kind == "float" else (count, width // size)
+    out = alloc(shape, column.dtype.newbyteorder("="))
+    rows = out.view(np.uint8).reshape(count, width) if width else out
+    for group, (_, spans) in zip(groups, found, strict=True):
+        begins = group.begins + spans[0][0]
         if width <= _MAX_GATHERED:
             rows[group.rows] = base[begins[:, None] + np.arange(width)]
         else:
@@ -157,9 +137,11 @@ def _copied(base: Bytes, groups: list[_Group], column: Column, width: int, out: 
     return out
 
 
-def _integers(base: Bytes, groups: list[_Group], column: Column, count: int) -> NDArray[np.int64] | None:
+def _integers(
+    base: Bytes, groups: list[_Group], column: Column, count: int, alloc: Allocator
+) -> NDArray[np.int64] | None:
     """Return the one value of an int64 list of every record: (count,) int64; None where it is not such a list."""
-    out = np.empty(count, np.int64)
+    out = alloc((count,), np.dtype(np.int64))
     for group in groups:
         kind, spans = group.spans.get(column.feature, (0, []))
         size = spans[0][1] - spans[0][0] if spans else 0

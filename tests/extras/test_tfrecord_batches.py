@@ -105,6 +105,18 @@ def test_a_record_that_is_not_like_the_others_leaves_the_batch_to_reading_one_by
     assert equal(*both(source, others))
 
 
+@pytest.mark.parametrize("kind", ["int", "float", "bytes", "floats"])
+@pytest.mark.parametrize("values", [[1, 2], [3], [0.5, 1.5], [0.25], [b"1234"], [b"1234", b"5678"]], ids=repr)
+def test_a_field_of_another_kind_or_number_is_never_taken_for_the_one_that_is_asked_for(tmp_path, kind, values):
+    field = {"int": ("v", int), "float": ("v", float), "bytes": ("v", np.float32), "floats": "v"}[kind]
+    source = source_of(tmp_path, [{"v": values}] * 4, field=field)
+    fits = {"int": values == [3], "float": values == [0.25], "bytes": values == [b"1234"]}
+    made = source.stacked(np.arange(4), aligned_empty)
+    assert (made is not None) == fits.get(kind, isinstance(values[0], float))
+    if made is not None:
+        assert equal(*both(source, np.arange(4)))
+
+
 def test_after_some_batches_that_are_not_alike_none_is_read_twice(tmp_path):
     examples = [{"n": [1] * (i % 2 + 1)} for i in range(80)]
     source = source_of(tmp_path, examples, n=("n", len))
