@@ -1,6 +1,7 @@
 """shard="auto" in a function that Ray Train runs."""
 
 import json
+import signal
 
 import pytest
 
@@ -18,8 +19,17 @@ def which_shard(config):
         json.dump([found.rank, found.world], file)
 
 
+@pytest.fixture
+def own_interrupts():
+    """Ray Train takes Ctrl-C for itself in the program that starts it, and keeps it."""
+    before = signal.getsignal(signal.SIGINT)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(180)
+@pytest.mark.usefixtures("own_interrupts")
 def test_every_rank_of_ray_train_finds_its_own(cluster, tmp_path):
     from ray.train import RunConfig, ScalingConfig
     from ray.train.v2.api.data_parallel_trainer import DataParallelTrainer
