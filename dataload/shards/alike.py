@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from dataload.memory import Allocator, Bytes
 from dataload.samplers.base import IndexArray
 from dataload.shards.layouts import BYTES, FLOATS, INT64S, between, walk
-from dataload.shards.tfrecord import FOOT, HEAD, MASK, crc32c, head_of
+from dataload.shards.tfrecord import FOOT, HEAD, crc32c, head_of, masked
 
 # Records of so many lengths are read together: varints of one label have few.
 _MAX_LENGTHS = 16
@@ -107,9 +107,8 @@ def _is_whole(data: bytes, base: Bytes, starts: IndexArray, sizes: IndexArray) -
     """Return whether the data of all records have the checksums that were written with them."""
     stops, crc = starts + sizes - FOOT, crc32c()
     found = [crc(data[start:stop]) for start, stop in zip((starts + HEAD).tolist(), stops.tolist(), strict=True)]
-    values = np.array(found, np.uint32)
     feet = base[stops[:, None] + np.arange(FOOT)].view("<u4")[:, 0]
-    return bool((feet == (values >> np.uint32(15) | values << np.uint32(17)) + np.uint32(MASK)).all())
+    return bool((feet == masked(np.array(found, np.uint64))).all())
 
 
 def _numbers(base: Bytes, groups: list[_Group], column: Column, count: int, alloc: Allocator) -> NDArray[Any] | None:

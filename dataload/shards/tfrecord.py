@@ -6,6 +6,7 @@ import struct
 from array import array
 from collections.abc import Callable
 from functools import cache, lru_cache
+from typing import Any
 
 import numpy as np
 
@@ -19,9 +20,6 @@ KIND = "tfrecord"
 FIELD = "record"
 # Bytes in front of the data, and behind it.
 HEAD, FOOT = 12, 4
-
-# What is added to a checksum that was rotated by 15 bits, so that one of data with checksums in them is another.
-MASK = 0xA282EAD8
 
 _HEAD = struct.Struct("<QI")
 _FOOT = struct.Struct("<I")
@@ -112,8 +110,13 @@ def masked_crc(data: bytes) -> int:
     Raises:
         MissingExtra: google-crc32c is not installed.
     """
-    crc = crc32c()(data)
-    return ((crc >> 15 | crc << 17) + MASK) & 0xFFFFFFFF
+    found: int = masked(crc32c()(data))
+    return found
+
+
+def masked(crc: Any) -> Any:
+    """Return a CRC32C, or a uint64 array of them, as TFRecord files have it: rotated, and a constant added."""
+    return ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF
 
 
 @cache

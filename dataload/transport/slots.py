@@ -28,6 +28,7 @@ _KEEP = 8
 # A slot that is kept costs a mapping, of which a process has about 65 000. A consumer that keeps more batches than
 # this per worker gets copies of the further ones.
 _MAX_KEPT = 256
+
 Place = tuple[int, int, int]
 
 
@@ -172,6 +173,7 @@ class SlotReader:
                 os.close(descriptor)
         for number in manifest.dropped:
             del self._memories[number]
+            self._watched.pop(number, None)
 
     def buffers(self, manifest: Manifest) -> list[Bytes]:
         """Return the memory of each array of a batch.
