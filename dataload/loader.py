@@ -48,8 +48,8 @@ class Loader:
         shuffle: whether the order is random, another one in each epoch. "blocks" is for sources where a sample here and
             one there is slow to read, and which know their runs (row groups, shards): blocks from anywhere in the
             source are read 8 at a time, and the samples of these 8 are shuffled. A block is a row group, a piece of up
-            to 1024 samples of a longer run that can be read in part, or several short runs. Each process reads for
-            itself, and keeps 12 blocks, of a table or behind a network. `BlockShuffleSampler` takes other numbers.
+            to 1024 samples of a longer run that can be read in part, or several short runs. Each process reads all of
+            them, and keeps 12; behind a network the `cache=` of a source has them read once for all.
         sampler: the order: a `Sampler`, or any iterable of indices (read once per epoch). Excludes shuffle.
         batch_sampler: a `BatchSampler` such as `BucketBatchSampler`, or an iterable of lists of indices, one per batch
             (read once per epoch). Excludes batch_size, global_batch_size, shuffle, sampler and drop_last.

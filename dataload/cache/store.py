@@ -6,13 +6,14 @@ import hashlib
 import logging
 import os
 import threading
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 from dataload.cache.entries import OBJECT, Entry, decode
 from dataload.cache.folder import bases, make_room, new_base
+from dataload.cache.locks import in_turn
 from dataload.cache.ranges import Ranges
 from dataload.cache.segments import OpenFiles, Segment, Writer
 
@@ -120,6 +121,10 @@ class Cache:
             except OSError as error:
                 self._give_up(error)
         self._look()
+
+    def in_turn(self, key: bytes, start: int) -> AbstractContextManager[None]:
+        """Return a block that threads and processes enter one after the other for what they would put at one place."""
+        return in_turn(self._folder, _digest(b"%d\0%b" % (start, key)))
 
     def _find(self, digest: bytes, start: int, stop: int) -> list[_Found]:
         value = _number(digest)

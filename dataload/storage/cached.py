@@ -25,6 +25,8 @@ from dataload.storage.places import Place, Shard, Url, is_url, place
 
 _MIN_BYTES = 1_000_000
 _TOKEN_BYTES = 8
+# Read by one for all who want it at the same time: those that wait pay more than a request, but bytes cost more.
+_IN_TURN_BYTES = 1 << 20
 
 _log = logging.getLogger("dataload")
 _told: set[str] = set()
@@ -74,7 +76,15 @@ class CachedStore:
             return self._store.read(name, start, stop, tag)
         parts = self._parts(wanted)
         missing = _missing(wanted, parts)
-        return self._joined(wanted, parts, missing, self._store.read(*missing) if missing is not None else b"")
+        if missing is None:
+            return self._joined(wanted, parts, None, b"")
+        if missing.stop - missing.start < _IN_TURN_BYTES:
+            return self._joined(wanted, parts, missing, self._store.read(*missing))
+        with self._cache().in_turn(self._name(missing), missing.start):
+            # Somebody else may have read it meanwhile.
+            parts = self._parts(wanted)
+            missing = _missing(wanted, parts)
+            return self._joined(wanted, parts, missing, self._store.read(*missing) if missing is not None else b"")
 
     def read_many(self, ranges: Sequence[Range]) -> list[bytes]:
         """Return the bytes of every range, in order; what is not kept is read as by the store itself."""

@@ -108,8 +108,16 @@ def large(tmp_path_factory):
     return root
 
 
-@pytest.mark.parametrize("options", [{}, {"num_workers": 3, "worker": "thread"}])
-def test_a_shuffle_by_blocks_reads_the_data_about_once_in_requests_of_a_megabyte(large, options):
+@pytest.mark.parametrize(
+    ("options", "cached"),
+    [
+        ({}, False),
+        ({"num_workers": 3, "worker": "thread"}, False),
+        # Each process reads a window for itself, but what one has put into a cache is there for all.
+        ({"num_workers": 3, "worker": "process"}, True),
+    ],
+)
+def test_a_shuffle_by_blocks_reads_the_data_about_once_in_requests_of_a_megabyte(large, options, cached, tmp_path):
     def epoch(source):
         with Loader(source, batch_size=32, shuffle="blocks", seed=1, **options) as loader:
             return [(batch["x"], batch["label"]) for batch in loader]
@@ -118,6 +126,9 @@ def test_a_shuffle_by_blocks_reads_the_data_about_once_in_requests_of_a_megabyte
     expected = epoch(TarSource(large, **fields))
     with running_server(large, "--latency=0.005") as server:
         source = TarSource(server.url + "/s-{0,1}.tar", **fields)
+        if cached:  # The index is there by now, so that it puts nothing into the cache.
+            kept = {"cache": tmp_path / "cache", "cache_bytes": "1GB"}
+            source = TarSource(server.url + "/s-{0,1}.tar", **fields, **kept)
         before = server.statistics()
         got = epoch(source)
         after = server.statistics()
