@@ -96,7 +96,7 @@ class EpochIterator:
             raise DataloadError("the iterator was ended while this batch was being made")
         steps = self._next - self._first
         self._progress.samples = self._plan.position(self._progress.epoch, self._start, steps)
-        self._tally.delivered(samples, waited)
+        self._tally.delivered(result, samples, waited, now)
         if not self._window:
             self._crew.delivered(samples, waited, since_last)
         return result.batch
@@ -168,9 +168,7 @@ class EpochIterator:
             raise for_the_loop(result.error)
         self._next += 1
         self._tally.batch = self._next
-        self._tally.work_seconds += result.seconds
-        if any(result.counts):
-            self._tally.counts = self._tally.counts.plus(result.counts)
+        self._tally.made(result)
         size = self._sizes.pop(result.number)
         if result.bad:
             self._tally.bad(result.bad, self._options.max_errors)

@@ -197,7 +197,7 @@ class Loader:
         progress = self._progress
         tally = Tally() if progress is None else progress.tally
         ready = self.crew.ready() if progress is not None and progress.running else 0
-        return tally.stats(self.crew.statistics(), self.crew.tuning(), ready)
+        return tally.stats(self.crew.statistics(), self.crew.tuning(), ready, self.pipeline.step_names())
 
     def set_epoch(self, epoch: int) -> None:
         """Let the next iterator start at the beginning of `epoch`.

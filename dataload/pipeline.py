@@ -21,6 +21,7 @@ from dataload.chain import BatchTransform, RandomBatchTransform, RandomTransform
 from dataload.collate import Collate, Stack
 from dataload.errors import ChainError, annotate
 from dataload.keys import generator
+from dataload.laps import READ, Row, laps_here
 from dataload.memory import Allocator, aligned_empty
 from dataload.samplers.base import IndexArray
 from dataload.samples import Field, get_field, replace_field
@@ -67,13 +68,30 @@ class Pipeline:
         if read is None and not self.stages and isinstance(self.collate, Stack):
             batch = fetch_stacked(self.source, indices, alloc)
             if batch is not None:
+                laps_here(self.steps).end(READ)
                 return batch
         numbers: list[int] = indices.tolist()
         with single_threaded_blas:
             samples = fetch(self.source, numbers) if read is None else read()
+            laps_here(self.steps).end(READ)
             for name, stages in self._runs:
                 samples = self._apply(name, stages, samples, epoch, numbers)
             return self.finish(samples, epoch, indices, alloc)
+
+    @property
+    def steps(self) -> int:
+        """How many steps are timed: reading, each stage, collating."""
+        return len(self.stages) + 2
+
+    def step_names(self) -> list[str]:
+        """Return what each of the steps is called."""
+        names = list(map(str, self.stages))
+        return ["read", *names[: self._on_samples], "collate", *names[self._on_samples :]]
+
+    @cached_property
+    def _on_samples(self) -> int:
+        """How many stages work on samples: those on the batch stand behind them, and collating between."""
+        return sum(not isinstance(stage.transform, RandomBatchTransform) for stage in self.stages)
 
     def sample(
         self,
@@ -94,12 +112,14 @@ class Pipeline:
             if before is not None:
                 before(None)
             [sample] = fetch(self.source, [index]) if read is None else read()
+            laps = laps_here(self.steps)
+            laps.end(READ)
             for name, stages in self._runs:
-                if name is None:
-                    sample = self._one_sample(stages, sample, epoch, index, before)
-                else:
-                    [value] = self._field_values(name, [sample], [index])
-                    sample = replace_field(sample, name, self._one_sample(stages, value, epoch, index, before))
+                value = sample if name is None else self._field_values(name, [sample], [index])[0]
+                for stage in stages:
+                    value = self._one_sample((stage,), value, epoch, index, before)
+                    laps.end(1 + stage.number)
+                sample = value if name is None else replace_field(sample, name, value)
         return sample
 
     def samples(self, epoch: int, indices: IndexArray) -> list[Any]:
@@ -115,6 +135,7 @@ class Pipeline:
         """Return the batch of samples that have been through the transforms, of those asked for."""
         with single_threaded_blas:
             batch = self.collate(samples, alloc=alloc) if self._takes_alloc else self.collate(samples)
+            laps_here(self.steps).end(1 + self._on_samples)
             return self._apply_to_batch(batch, epoch, indices, alloc)
 
     @cached_property
@@ -174,6 +195,7 @@ class Pipeline:
             except Exception as error:
                 annotate(error, f"in transform {stage}, on the batch of samples {indices.tolist()}")
                 raise
+            laps_here(self.steps).end(2 + stage.number)
         return batch
 
     def _apply(
@@ -184,10 +206,9 @@ class Pipeline:
             if whole_batch:
                 for stage in group:
                     values = self._one_call(stage, values, epoch, indices)
+                    laps_here(self.steps).end(1 + stage.number)
             else:
-                # Sample by sample through all of these stages: a long recording is still in the cache for the next one.
-                row = tuple(group)
-                values = [self._one_sample(row, value, epoch, i) for value, i in zip(values, indices, strict=True)]
+                values = self._one_by_one(tuple(group), values, epoch, indices)
         if name is None:
             return values
         return [replace_field(sample, name, value) for sample, value in zip(samples, values, strict=True)]
@@ -201,6 +222,20 @@ class Pipeline:
                 annotate(error, f"in {describe(self.source, index)}")
                 raise
         return values
+
+    def _one_by_one(
+        self, stages: tuple[Stage, ...], values: list[Any], epoch: int, indices: Sequence[int]
+    ) -> list[Any]:
+        """Return the values after all of these stages: a long recording is still in the cache for the next one."""
+        row = Row(laps_here(self.steps), [1 + stage.number for stage in stages], len(values))
+        made = []
+        for number, (value, index) in enumerate(zip(values, indices, strict=True)):
+            before = row.before(number)
+            made.append(self._one_sample(stages, value, epoch, index, before))
+            if before is not None:
+                row.after(number, index)
+        row.end()
+        return made
 
     def _one_sample(
         self,

@@ -21,11 +21,13 @@ class Stage:
         transform: the callable.
         field: the field it works on; None for the whole sample.
         position: its number among the stages on the same field, which keys its random numbers.
+        number: its number among all.
     """
 
     transform: Transform
     field: Field | None
     position: int
+    number: int
 
     def __str__(self) -> str:
         return name_of(self.transform) + ("" if self.field is None else f" on field {self.field!r}")
@@ -47,7 +49,7 @@ def make_stages(transforms: Transforms) -> tuple[Stage, ...]:
     on_batch = 0
     for field, transform in _flatten(parts):
         if field is None and isinstance(transform, RandomBatchTransform):
-            stages.append(Stage(transform, None, on_batch))
+            stages.append(Stage(transform, None, on_batch, len(stages)))
             on_batch += 1
             continue
         if on_batch:
@@ -55,7 +57,7 @@ def make_stages(transforms: Transforms) -> tuple[Stage, ...]:
                 f"{name_of(transform)} works on samples but stands behind {stages[-1]}, which works on the batch that "
                 "was made of them: put it before"
             )
-        stages.append(Stage(transform, field, counts.get(field, 0)))
+        stages.append(Stage(transform, field, counts.get(field, 0), len(stages)))
         counts[field] = stages[-1].position + 1
     return tuple(stages)
 

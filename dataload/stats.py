@@ -3,19 +3,65 @@
 from __future__ import annotations
 
 import logging
+from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from functools import partial
+from operator import add
+from typing import NamedTuple
 
 from dataload.counts import NOTHING, Counts
 from dataload.errors import BadSamples
 from dataload.salvage import BadSample
 from dataload.tuning import Interval
-from dataload.workers import Choice, WorkerStatistics
+from dataload.workers import Choice, Result, WorkerStatistics
 
 # This many bad samples are listed; all are counted and logged.
 _MAX_LISTED = 10_000
+# So many of the last batches are remembered one by one.
+_RECENT = 512
 
 _log = logging.getLogger("dataload")
+
+
+class StageTime(NamedTuple):
+    """What one stage of the batches took, summed over batches and workers.
+
+    Attributes:
+        name: "read" (where samples are read ahead: waiting for that), "DecodeAudio on field 'audio'" and so on for each
+            transform, "collate", and "transport" (from the worker into memory of this process).
+        seconds: that passed.
+        cpu_seconds: of these, seconds on a core. The others went into waiting: a disk, a network, the GIL, a core.
+            Of transport it is not known, and 0.
+    """
+
+    name: str
+    seconds: float
+    cpu_seconds: float
+
+
+class BatchTime(NamedTuple):
+    """The way of one batch, in seconds by `time.perf_counter`.
+
+    Attributes:
+        number: k, in its epoch.
+        samples: in it.
+        begun: when its making began.
+        ended: when it was made.
+        arrived: when it reached this process.
+        delivered: when the training loop got it.
+        waited: seconds that the training loop waited for it.
+        slowest: index and seconds of the sample that took longest in its transforms; None where these work on batches.
+    """
+
+    number: int
+    samples: int
+    begun: float
+    ended: float
+    arrived: float
+    delivered: float
+    waited: float
+    slowest: tuple[int, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -33,7 +79,10 @@ class LoaderStats:
         ready: batches that are made and wait for the training loop.
         wait_seconds: that the training loop waited for batches, over all of them.
         work_seconds: spent on making them, summed over the workers.
+        ready_seconds: that batches stood ready before the training loop took them, over all of them.
         first_batch_seconds: from the start of the epoch to its first batch, starting of workers included.
+        stages: where work_seconds went, and how long batches travelled.
+        recent: the last 512 batches, each by itself.
         choice: what worker="auto" has chosen, and from which numbers; None until then, and without "auto".
         tuning: what num_workers="auto" has seen so far, a line for each number of workers it tried.
         died: workers that have ended by themselves since the workers were started.
@@ -55,7 +104,10 @@ class LoaderStats:
     ready: int = 0
     wait_seconds: float = 0.0
     work_seconds: float = 0.0
+    ready_seconds: float = 0.0
     first_batch_seconds: float = 0.0
+    stages: tuple[StageTime, ...] = ()
+    recent: tuple[BatchTime, ...] = ()
     choice: Choice | None = None
     tuning: tuple[Interval, ...] = ()
     died: int = 0
@@ -79,17 +131,36 @@ class Tally:
     waiting: int = 0
     wait_seconds: float = 0.0
     work_seconds: float = 0.0
+    ready_seconds: float = 0.0
     first_batch_seconds: float = 0.0
     num_errors: int = 0
     errors: list[BadSample] = field(default_factory=list)
     counts: Counts = NOTHING
+    wall: Sequence[float] = ()
+    cpu: Sequence[float] = ()
+    transport: float = 0.0
+    recent: deque[BatchTime] = field(default_factory=partial(deque, maxlen=_RECENT))
 
-    def delivered(self, samples: int, waited: float) -> None:
-        """Count one batch."""
+    def made(self, result: Result) -> None:
+        """Count what a batch took."""
+        self.work_seconds += result.seconds
+        if any(result.counts):
+            self.counts = self.counts.plus(result.counts)
+        times = result.times
+        self.wall = [*map(add, self.wall, times.wall)] if self.wall else times.wall
+        self.cpu = [*map(add, self.cpu, times.cpu)] if self.cpu else times.cpu
+        # Kinds of worker from elsewhere may not say when a batch arrived.
+        self.transport += max(result.arrived - times.ended, 0.0)
+
+    def delivered(self, result: Result, samples: int, waited: float, now: float) -> None:
+        """Count one batch that the training loop gets."""
         self.batches += 1
         self.samples += samples
         self.wait_seconds += waited
         self.first_batch_seconds = self.first_batch_seconds or self.wait_seconds
+        begun, ended, _, _, slowest = result.times
+        self.ready_seconds += max(now - max(result.arrived, ended), 0.0) if ended else 0.0
+        self.recent.append(BatchTime(result.number, samples, begun, ended, result.arrived, now, waited, slowest))
 
     def bad(self, samples: Sequence[BadSample], max_errors: int | None) -> None:
         """Count and log samples that could not be made.
@@ -108,10 +179,13 @@ class Tally:
                 f"allowed. loader.stats.errors lists them; the first are:\n{shown}"
             )
 
-    def stats(self, workers: WorkerStatistics, tuning: Sequence[Interval], ready: int) -> LoaderStats:
+    def stats(
+        self, workers: WorkerStatistics, tuning: Sequence[Interval], ready: int, steps: Sequence[str]
+    ) -> LoaderStats:
         """Return the figures, with those of the workers.
 
         Args:
+            steps: what is timed in a batch.
             workers: who makes the batches.
             tuning: what num_workers="auto" has seen.
             ready: batches that wait in the workers' hands.
@@ -119,8 +193,11 @@ class Tally:
         counted = {
             figure.name: getattr(self, figure.name)
             for figure in fields(self)
-            if figure.name not in ("waiting", "counts")
+            if figure.name not in ("waiting", "counts", "wall", "cpu", "transport")
         }
+        stages = [StageTime(*one) for one in zip(steps, self.wall, self.cpu, strict=False)]
+        if stages:
+            stages.append(StageTime("transport", self.transport, 0.0))
         return LoaderStats(
             workers.kind,
             workers.count,
@@ -129,5 +206,6 @@ class Tally:
             tuning=tuple(tuning),
             died=workers.died,
             nodes=dict(workers.nodes),
-            **{**counted, **self.counts._asdict(), "errors": tuple(self.errors)},
+            **{**counted, **self.counts._asdict(), "errors": tuple(self.errors), "recent": tuple(self.recent)},
+            stages=tuple(stages),
         )

@@ -29,8 +29,8 @@ from dataload.workers import failures, logs, messages
 from dataload.workers.base import Result, Task, TaskRunner
 from dataload.workers.packing import not_picklable, unpack_pipeline
 
-# number, seconds, counts, pickle of the body, arrays of the body, log records
-Reply = tuple[int, float, tuple[int, ...], bytes, list[Any], list[dict[str, Any]]]
+# number, seconds, counts, times, pickle of the body, arrays of the body, log records
+Reply = tuple[int, float, tuple[int, ...], tuple[Any, ...], bytes, list[Any], list[dict[str, Any]]]
 
 
 def versions() -> dict[str, str]:
@@ -186,4 +186,4 @@ class Actor:
             body, buffers = messages.write_body(messages.Body(None, failures.pack(error)))
         arrays = [np.frombuffer(buffer, np.uint8) for buffer in buffers]
         records = [self._records.popleft() for _ in range(len(self._records))]
-        return task.number, result.seconds, tuple(result.counts), body, arrays, records
+        return task.number, result.seconds, tuple(result.counts), tuple(result.times), body, arrays, records

@@ -20,6 +20,7 @@ from dataload.adapters.ray.remote import RemoteActor
 from dataload.adapters.ray.shipment import Shipment, check_machine, check_store
 from dataload.counts import Counts
 from dataload.errors import WorkerDied, WorkerError, WorkerNeverStarted
+from dataload.laps import Times
 from dataload.memory import Recycler
 from dataload.workers import failures, logs, messages
 from dataload.workers.base import Result, Task
@@ -186,7 +187,8 @@ class Dispatcher:
             self._deal()
 
     def _receive(self, actor: RemoteActor, reply: Reply) -> None:
-        number, seconds, counts, body, arrays, records = reply
+        came = time.perf_counter()
+        number, seconds, counts, times, body, arrays, records = reply
         for record in records:
             logs.handle(record)
         size = sum(array.nbytes for array in arrays)
@@ -208,7 +210,9 @@ class Dispatcher:
         self._blame.clear(number)
         self._suspects.discard(number)
         self._let_go(actor)
-        self._deliver(Result(number, batch, failed, seconds, bad, Counts(*counts)))
+        # By the clock of this machine: it was ready when its answer came.
+        here = Times(*times)._replace(begun=came - seconds, ended=came)
+        self._deliver(Result(number, batch, failed, seconds, bad, Counts(*counts), here, time.perf_counter()))
 
     def _lost(self, actor: RemoteActor, error: Exception | None) -> None:
         """Give the tasks of an actor that has ended to others, if they deserve it, and start another one."""

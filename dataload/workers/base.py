@@ -6,7 +6,6 @@ of worker decides where and when a task's pipeline runs, nothing else, so that n
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -15,6 +14,7 @@ from typing import Any, NamedTuple, Protocol
 from dataload.counts import NOTHING, Counts, take_counts
 from dataload.errors import WorkerError, WorkerTimeout, annotate
 from dataload.keyed import KeyedPipeline, keyed
+from dataload.laps import NO_TIMES, Times, begin_laps, take_times
 from dataload.memory import Allocator
 from dataload.pipeline import Pipeline
 from dataload.reading import ReadAhead
@@ -51,6 +51,8 @@ class Result(NamedTuple):
         seconds: spent in the pipeline.
         bad: samples that could not be made and were skipped or replaced.
         counts: what was counted on the way.
+        times: where the time went.
+        arrived: when it reached the process of the training loop, by `time.perf_counter`.
     """
 
     number: int
@@ -59,6 +61,8 @@ class Result(NamedTuple):
     seconds: float = 0.0
     bad: tuple[BadSample, ...] = ()
     counts: Counts = NOTHING
+    times: Times = NO_TIMES
+    arrived: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -149,6 +153,7 @@ class TaskRunner:
 
     def __init__(self, pipeline: Pipeline, threads: int = 0) -> None:
         self._maker = keyed(pipeline) if threads == 0 else pipeline
+        self._steps = pipeline.steps
         threads = max(threads, 1)
         concurrency = pipeline.read_concurrency * threads
         self._reads = (
@@ -177,15 +182,17 @@ class TaskRunner:
             worker: name of who does it, for messages.
             working_on: told the index of each sample of a task that is made one by one.
         """
-        start = time.perf_counter()
+        begin_laps(self._steps)
         try:
             batch, bad = self._make(task, alloc, working_on)
         except BaseException as error:
             # SystemExit and its like too: a thread that ended of them would leave the loader waiting for ever.
             annotate(error, f"in batch {task.number} of epoch {task.epoch}, {worker}")
-            return Result(task.number, error=error, seconds=time.perf_counter() - start)
-        seconds = time.perf_counter() - start
-        return Result(task.number, batch, seconds=seconds, bad=tuple(bad), counts=take_counts())
+            times = take_times()
+            return Result(task.number, error=error, seconds=times.ended - times.begun)
+        times = take_times()
+        seconds = times.ended - times.begun
+        return Result(task.number, batch, None, seconds, tuple(bad), take_counts(), times, times.ended)
 
     def _make(self, task: Task, alloc: Allocator, working_on: Callable[[int], None]) -> tuple[Any, list[BadSample]]:
         salvage = task.salvage

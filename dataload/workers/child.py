@@ -86,7 +86,7 @@ class _Desk:
             body, _ = messages.write_body(messages.Body(None, failures.pack(error)))
             manifest, descriptors = self.slots.finish(alloc, [])
         with self._sending:
-            made = messages.Made(task.number, result.seconds, result.counts, manifest)
+            made = messages.Made(task.number, result.seconds, result.counts, result.times, manifest)
             wire.send(self.sock, messages.write_header(made), body)
             wire.send_descriptors(self.sock, descriptors)
         for descriptor in descriptors:

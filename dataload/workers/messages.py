@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from dataload.counts import NOTHING, Counts
+from dataload.laps import Times
 from dataload.salvage import BadSample, Salvage
 from dataload.samplers.base import Sampler
 from dataload.transport import wire
@@ -49,6 +50,7 @@ class Made(NamedTuple):
     number: int
     seconds: float
     counts: Counts
+    times: Times
     manifest: Manifest
 
 
@@ -111,6 +113,7 @@ def write_header(message: Message) -> bytes:
             message.number,
             message.seconds,
             None if message.counts is NOTHING else tuple(message.counts),
+            tuple(message.times),
             *message.manifest,
         )
         if isinstance(message, Made)
@@ -123,8 +126,9 @@ def read_header(data: memoryview) -> Message:
     """Return the message that a header was written for."""
     kind, *fields = pickle.loads(data)
     if kind == 0:
-        number, seconds, counts, *manifest = fields
-        return Made(number, seconds, NOTHING if counts is None else Counts(*counts), Manifest(*manifest))
+        number, seconds, counts, times, *manifest = fields
+        counted = NOTHING if counts is None else Counts(*counts)
+        return Made(number, seconds, counted, Times(*times), Manifest(*manifest))
     message: Message = _KINDS[kind](*fields)
     return message
 

@@ -154,7 +154,8 @@ class RemoteWorker:
         self.slots.update(manifest, descriptors)
         batch, failure, bad = messages.read_body(body, self.slots.buffers(manifest))
         error = None if failure is None else failures.unpack(failure)
-        return Received(self, Result(message.number, batch, error, message.seconds, bad, message.counts))
+        made = (message.number, batch, error, message.seconds, bad, message.counts, message.times)
+        return Received(self, Result(*made, time.perf_counter()))
 
     def _other(self, message: messages.Message, body: memoryview) -> Event | None:
         if isinstance(message, messages.WorkingOn):
