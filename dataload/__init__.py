@@ -9,6 +9,7 @@ from dataload.version import VERSION
 # Once for type checkers, once for `lazily`; a test compares the two.
 if TYPE_CHECKING:
     from dataload import errors
+    from dataload.caching import Cache
     from dataload.chain import Chain, RandomBatchTransform, RandomTransform
     from dataload.collate import Pad, Stack, pad, stack
     from dataload.loader import Loader
@@ -40,6 +41,7 @@ else:
     __getattr__, __dir__ = lazily(
         __name__,
         {
+            "dataload.caching": ["Cache"],
             "dataload.chain": ["Chain", "RandomBatchTransform", "RandomTransform"],
             "dataload.collate": ["Pad", "Stack", "pad", "stack"],
             "dataload.loader": ["Loader"],
@@ -78,6 +80,7 @@ __all__ = [
     "BlockSampler",
     "BlockShuffleSampler",
     "BucketBatchSampler",
+    "Cache",
     "Chain",
     "ConcatSource",
     "FileSource",
@@ -107,6 +110,7 @@ __all__ = [
 
 
 def _register_transforms() -> None:
+    import dataload.caching
     import dataload.transforms  # noqa: F401  late: scipy is slow to import, and only a chain that names one needs it
 
 

@@ -10,6 +10,7 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -55,6 +56,15 @@ class BatchTransform(Protocol):
 
     def batch(self, values: list[Any]) -> list[Any]:
         """Return one output per value, in order."""
+        ...
+
+
+@runtime_checkable
+class CacheTransform(Protocol):
+    """A transform that returns its argument, and in a Loader keeps what those before it have made."""
+
+    def place(self) -> tuple[Path, int]:
+        """Return the folder where, and how many bytes its files may take."""
         ...
 
 

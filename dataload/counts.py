@@ -18,12 +18,14 @@ class Counts(NamedTuple):
         bytes_read: from stores behind a network.
         retries: of reads that such a store did not answer as it should.
         bytes_cached: of such stores, that were read from a cache on this machine.
+        from_cache: results of transforms that a `Cache` had.
     """
 
     truncated: int = 0
     bytes_read: int = 0
     retries: int = 0
     bytes_cached: int = 0
+    from_cache: int = 0
 
     def plus(self, other: Counts) -> Counts:
         """Return both together."""

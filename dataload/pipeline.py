@@ -9,23 +9,23 @@ from __future__ import annotations
 
 import hashlib
 import inspect
-import itertools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, ClassVar
 
 from dataload.blas import single_threaded_blas
-from dataload.chain import BatchTransform, RandomBatchTransform, RandomTransform, Spec
-from dataload.collate import Collate, Stack
-from dataload.errors import ChainError, annotate
+from dataload.chain import RandomBatchTransform, Spec
+from dataload.collate import Collate, Pad, Stack
+from dataload.errors import annotate
 from dataload.keys import generator
-from dataload.laps import READ, Row, laps_here
+from dataload.laps import READ, laps_here
 from dataload.memory import Allocator, aligned_empty
+from dataload.passage import Before, Passage
 from dataload.samplers.base import IndexArray
 from dataload.samples import Field, get_field, replace_field
-from dataload.sources.base import describe, fetch, fetch_stacked
+from dataload.sources.base import fetch, fetch_stacked
 from dataload.stages import Stage
 
 Read = Callable[[], list[Any]]
@@ -54,6 +54,10 @@ class Pipeline:
     # Whether samples may be read by other threads before their batch is made.
     may_read_ahead: ClassVar[bool] = True
 
+    def __post_init__(self) -> None:
+        # A Cache that cannot work says so when the loader is made.
+        _ = self.passage.kept
+
     def run(self, epoch: int, indices: IndexArray, alloc: Allocator = aligned_empty, read: Read | None = None) -> Any:
         """Return the batch of these samples.
 
@@ -74,9 +78,19 @@ class Pipeline:
         with single_threaded_blas:
             samples = fetch(self.source, numbers) if read is None else read()
             laps_here(self.steps).end(READ)
-            for name, stages in self._runs:
-                samples = self._apply(name, stages, samples, epoch, numbers)
+            samples = self.passage.apply(samples, epoch, numbers)
             return self.finish(samples, epoch, indices, alloc)
+
+    @cached_property
+    def passage(self) -> Passage:
+        """What happens to samples between reading and collating.
+
+        Raises:
+            ChainError, ConfigError: a Cache that cannot work.
+        """
+        # Our own collate functions copy what they are given; any other one may hand it on.
+        copied = isinstance(self.collate, Stack | Pad)
+        return Passage(self.stages, self.source, self.seed, self.steps, copied)
 
     @property
     def steps(self) -> int:
@@ -97,7 +111,7 @@ class Pipeline:
         self,
         epoch: int,
         index: int,
-        before: Callable[[Stage | None], None] | None = None,
+        before: Before | None = None,
         read: Read | None = None,
     ) -> Any:
         """Return one sample as it goes into a batch.
@@ -111,15 +125,9 @@ class Pipeline:
         with single_threaded_blas:
             if before is not None:
                 before(None)
-            [sample] = fetch(self.source, [index]) if read is None else read()
-            laps = laps_here(self.steps)
-            laps.end(READ)
-            for name, stages in self._runs:
-                value = sample if name is None else self._field_values(name, [sample], [index])[0]
-                for stage in stages:
-                    value = self._one_sample((stage,), value, epoch, index, before)
-                    laps.end(1 + stage.number)
-                sample = value if name is None else replace_field(sample, name, value)
+            samples = fetch(self.source, [index]) if read is None else read()
+            laps_here(self.steps).end(READ)
+            [sample] = self.passage.apply(samples, epoch, [index], before)
         return sample
 
     def samples(self, epoch: int, indices: IndexArray) -> list[Any]:
@@ -127,9 +135,7 @@ class Pipeline:
         numbers: list[int] = indices.tolist()
         with single_threaded_blas:
             samples = fetch(self.source, numbers)
-            for name, stages in self._runs:
-                samples = self._apply(name, stages, samples, epoch, numbers)
-        return samples
+            return self.passage.apply(samples, epoch, numbers)
 
     def finish(self, samples: list[Any], epoch: int, indices: IndexArray, alloc: Allocator) -> Any:
         """Return the batch of samples that have been through the transforms, of those asked for."""
@@ -137,12 +143,6 @@ class Pipeline:
             batch = self.collate(samples, alloc=alloc) if self._takes_alloc else self.collate(samples)
             laps_here(self.steps).end(1 + self._on_samples)
             return self._apply_to_batch(batch, epoch, indices, alloc)
-
-    @cached_property
-    def _runs(self) -> list[tuple[Field | None, tuple[Stage, ...]]]:
-        """Consecutive stages on the same field, which is taken out of the samples once for all of them."""
-        stages = (stage for stage in self.stages if not isinstance(stage.transform, RandomBatchTransform))
-        return [(name, tuple(group)) for name, group in itertools.groupby(stages, key=lambda stage: stage.field)]
 
     @cached_property
     def _takes_alloc(self) -> bool:
@@ -159,23 +159,22 @@ class Pipeline:
         # Only where samples are read ahead: a worker starts in the time that its imports take.
         from dataload.storage.pool import side_by_side
 
+        samples = list(samples)
         for name, read in self._prefetches:
             # A sample without the field says so when the transforms run.
             with suppress(LookupError):
-                if name is None:
-                    samples = side_by_side(read, samples)
-                else:
-                    values = side_by_side(read, [get_field(sample, name) for sample in samples])
-                    samples = [
-                        replace_field(sample, name, value) for sample, value in zip(samples, values, strict=True)
-                    ]
+                values = samples if name is None else [get_field(sample, name) for sample in samples]
+                wanted = [place for place, lacks in enumerate(self.passage.lacking(name, values)) if lacks]
+                for place, value in zip(wanted, side_by_side(read, [values[at] for at in wanted]), strict=True):
+                    sample = samples[place]
+                    samples[place] = value if name is None else replace_field(sample, name, value)
         return samples
 
     @cached_property
     def _prefetches(self) -> list[tuple[Field | None, Callable[[Any], Any]]]:
         """How the files in each field are read, where its first transform says so."""
         found: dict[Field | None, Callable[[Any], Any] | None] = {}
-        for name, stages in self._runs:
+        for name, stages in self.passage.runs:
             if name is None and found:
                 break  # It may read what stands in any field.
             found.setdefault(name, getattr(stages[0].transform, "prefetch", None))
@@ -198,88 +197,9 @@ class Pipeline:
             laps_here(self.steps).end(2 + stage.number)
         return batch
 
-    def _apply(
-        self, name: Field | None, stages: tuple[Stage, ...], samples: list[Any], epoch: int, indices: Sequence[int]
-    ) -> list[Any]:
-        values = samples if name is None else self._field_values(name, samples, indices)
-        for whole_batch, group in itertools.groupby(stages, key=_does_batches):
-            if whole_batch:
-                for stage in group:
-                    values = self._one_call(stage, values, epoch, indices)
-                    laps_here(self.steps).end(1 + stage.number)
-            else:
-                values = self._one_by_one(tuple(group), values, epoch, indices)
-        if name is None:
-            return values
-        return [replace_field(sample, name, value) for sample, value in zip(samples, values, strict=True)]
-
-    def _field_values(self, name: Field, samples: list[Any], indices: Sequence[int]) -> list[Any]:
-        values = []
-        for sample, index in zip(samples, indices, strict=True):
-            try:
-                values.append(get_field(sample, name))
-            except LookupError as error:
-                annotate(error, f"in {describe(self.source, index)}")
-                raise
-        return values
-
-    def _one_by_one(
-        self, stages: tuple[Stage, ...], values: list[Any], epoch: int, indices: Sequence[int]
-    ) -> list[Any]:
-        """Return the values after all of these stages: a long recording is still in the cache for the next one."""
-        row = Row(laps_here(self.steps), [1 + stage.number for stage in stages], len(values))
-        made = []
-        for number, (value, index) in enumerate(zip(values, indices, strict=True)):
-            before = row.before(number)
-            made.append(self._one_sample(stages, value, epoch, index, before))
-            if before is not None:
-                row.after(number, index)
-        row.end()
-        return made
-
-    def _one_sample(
-        self,
-        stages: tuple[Stage, ...],
-        value: Any,
-        epoch: int,
-        index: int,
-        before: Callable[[Stage | None], None] | None = None,
-    ) -> Any:
-        for stage in stages:
-            if before is not None:
-                before(stage)
-            try:
-                if isinstance(stage.transform, RandomTransform):
-                    key = "" if stage.field is None else repr(stage.field)
-                    value = stage.transform(value, generator(self.seed, epoch, index, key, stage.position))
-                else:
-                    value = stage.transform(value)
-            except Exception as error:
-                annotate(error, f"in transform {stage}, {describe(self.source, index)}")
-                raise
-        return value
-
-    def _one_call(self, stage: Stage, values: list[Any], epoch: int, indices: Sequence[int]) -> list[Any]:
-        assert isinstance(stage.transform, BatchTransform)
-        try:
-            results = list(stage.transform.batch(values))
-        except Exception as error:
-            # The sample that is to blame is found by trying them one by one; it raises with its own name.
-            for value, index in zip(values, indices, strict=True):
-                self._one_sample((stage,), value, epoch, index)
-            annotate(error, f"in {stage}.batch, over samples {list(indices)}, each of which passes by itself")
-            raise
-        if len(results) != len(values):
-            raise ChainError(f"{stage}.batch returned {len(results)} values for {len(values)}: it must return one each")
-        return results
-
 
 def _takes_alloc(function: Any) -> bool:
     try:
         return "alloc" in inspect.signature(function).parameters
     except (TypeError, ValueError):  # Callables in C have no signature, and no allocator to take.
         return False
-
-
-def _does_batches(stage: Stage) -> bool:
-    return isinstance(stage.transform, BatchTransform) and not isinstance(stage.transform, RandomTransform)

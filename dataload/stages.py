@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from dataload.chain import Chain, RandomBatchTransform, Spec, Transform, name_of
+from dataload.chain import CacheTransform, Chain, RandomBatchTransform, Spec, Transform, name_of
 from dataload.errors import ChainError, ConfigError
 from dataload.samples import Field
 
@@ -58,7 +58,8 @@ def make_stages(transforms: Transforms) -> tuple[Stage, ...]:
                 "was made of them: put it before"
             )
         stages.append(Stage(transform, field, counts.get(field, 0), len(stages)))
-        counts[field] = stages[-1].position + 1
+        # What a Cache stands before draws the same numbers as without it.
+        counts[field] = stages[-1].position + (not isinstance(transform, CacheTransform))
     return tuple(stages)
 
 

@@ -93,6 +93,7 @@ class LoaderStats:
         bytes_read: from stores behind a network (buckets, the web), for these batches.
         retries: of reads that such a store did not answer as it should.
         bytes_cached: of such stores, that were read from the `cache` of a source.
+        from_cache: results of transforms that a `Cache` among them had.
     """
 
     worker: str
@@ -118,6 +119,7 @@ class LoaderStats:
     bytes_read: int = 0
     retries: int = 0
     bytes_cached: int = 0
+    from_cache: int = 0
 
 
 @dataclass

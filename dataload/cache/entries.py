@@ -11,14 +11,16 @@ from typing import NamedTuple
 MAGIC = b"dataload segment 1\n"
 # Data have a checksum for each block of this size, so that a part of them is checked without reading all.
 BLOCK = 64 << 10
-# What an entry is of, for who lists a cache: parts of objects of a store, what is known about such objects, and the
-# mark that nothing follows in this segment.
-OBJECT, ABOUT, END = b"obj\0", b"stat", b"end\0"
+# What an entry is of, for who lists a cache: parts of objects of a store, what is known about such objects, results of
+# transforms, and the mark that nothing follows in this segment.
+OBJECT, ABOUT, VALUE, END = b"obj\0", b"stat", b"val\0", b"end\0"
 
 # Length and CRC-32 of all that follows the two.
 _FRAME = struct.Struct("<II")
 _BODY = struct.Struct("<4s16sQQQ")
-_SMALLEST = _FRAME.size + _BODY.size
+_WITHOUT_KIND = struct.Struct("<16sQQQ")
+# No entry is shorter than this.
+SMALLEST = _FRAME.size + _BODY.size
 
 
 class Entry(NamedTuple):
@@ -55,7 +57,7 @@ class Entry(NamedTuple):
         end = min(-(-(stop - self.start) // BLOCK) * BLOCK, self.stop - self.start)
         return first * BLOCK, end, first
 
-    def holds(self, data: bytes, first: int) -> bool:
+    def holds(self, data: bytes | memoryview, first: int) -> bool:
         """Return whether data, which begin with block `first`, are those that were written."""
         view = memoryview(data)
         blocks = (view[at : at + BLOCK] for at in range(0, len(view), BLOCK))
@@ -71,15 +73,15 @@ def checksums(data: bytes | memoryview) -> bytes:
 
 def encoded_size(size: int) -> int:
     """Return how long the entry for so many bytes of data is."""
-    return _SMALLEST + 4 * -(-size // BLOCK)
+    return SMALLEST + 4 * -(-size // BLOCK)
 
 
 def decode(index: bytes | bytearray, at: int) -> Entry | None:
     """Return the entry that begins at a place, None where none that is whole does."""
-    if len(index) - at < _SMALLEST:
+    if len(index) - at < SMALLEST:
         return None
     length, crc = _FRAME.unpack_from(index, at)
-    if length < _SMALLEST or length > len(index) - at:
+    if length < SMALLEST or length > len(index) - at:
         return None
     with memoryview(index) as view, view[at + _FRAME.size : at + length] as body:
         if zlib.crc32(body) != crc:
@@ -87,6 +89,12 @@ def decode(index: bytes | bytearray, at: int) -> Entry | None:
         kind, key, start, stop, offset = _BODY.unpack_from(body)
         entry = Entry(kind, key, start, stop, offset, bytes(body[_BODY.size :]))
     return entry if encoded_size(entry.stop - entry.start) == length else None
+
+
+def look_at(index: bytes | bytearray, at: int) -> tuple[bytes, int, int, int]:
+    """Return key, start, stop and offset of an entry that was found to be whole before."""
+    key, start, stop, offset = _WITHOUT_KIND.unpack_from(index, at + _FRAME.size + 4)
+    return key, start, stop, offset
 
 
 def decode_all(index: bytes | bytearray, at: int = 0) -> Iterator[tuple[int, int, Entry]]:

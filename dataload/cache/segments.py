@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 import os
 import time
 from collections import OrderedDict
@@ -9,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from dataload.cache.entries import END, MAGIC, Entry, checksums, decode_all, encoded_size
+from dataload.cache.entries import END, MAGIC, SMALLEST, Entry, checksums, decode, decode_all, encoded_size, look_at
 from dataload.cache.locks import try_lock
 from dataload.pread import pread
 
@@ -73,6 +74,9 @@ class Segment:
         self.end = 0
         self._seen = 0
         self._touched = float("-inf")
+        self._map: mmap.mmap | None = None
+        # For each entry that might be, by where it begins, whether its data were found to be whole in this process.
+        self._checked = bytearray()
 
     def grow(self) -> Iterator[tuple[int, Entry]]:
         """Yield the entries that were added since the last call, each with its place."""
@@ -131,6 +135,40 @@ class Segment:
         self._touch()
         skipped = start - entry.start - begin
         return data if (skipped, len(data)) == (0, stop - start) else data[skipped : skipped + stop - start]
+
+    def view(self, key: bytes, place: int) -> memoryview | None:
+        """Return the data of an entry in memory that is mapped, None where they are damaged, gone, or of another key.
+
+        Entry and data are compared with their checksums the first time: later that would take longer than all else.
+
+        Args:
+            key: digest of the value's key.
+            place: where the entry begins in the index.
+        """
+        number = place // SMALLEST
+        if number < len(self._checked) and self._checked[number]:
+            found, start, stop, offset = look_at(self.entries, place)
+            if found != key:
+                return None
+        else:
+            entry = decode(self.entries, place)
+            if entry is None or entry.key != key:
+                return None
+            _, _, start, stop, offset, _ = entry
+            data = self._mapped_data(offset, offset + stop - start)
+            if data is None or not entry.holds(data, 0):
+                return None
+            self._checked.extend(bytes(max(number + 1 - len(self._checked), 0)))
+            self._checked[number] = 1
+        self._touch()
+        return self._mapped_data(offset, offset + stop - start)
+
+    def _mapped_data(self, begin: int, end: int) -> memoryview | None:
+        if self._map is None or end > len(self._map):
+            self._map = _mapped(self.data)
+            if self._map is None or end > len(self._map):
+                return None
+        return memoryview(self._map)[begin:end]
 
     def _touch(self) -> None:
         now = time.monotonic()
@@ -236,6 +274,18 @@ class Writer:
 
     def __del__(self) -> None:
         self._close()
+
+
+def _mapped(path: Path) -> mmap.mmap | None:
+    try:
+        descriptor = os.open(path, os.O_RDONLY | _FLAGS)
+        try:
+            # Room that a writer has taken, too: so it is mapped again once for each of its portions.
+            return mmap.mmap(descriptor, 0, access=mmap.ACCESS_READ)
+        finally:
+            os.close(descriptor)
+    except (OSError, ValueError):  # gone, or empty
+        return None
 
 
 def _write(descriptor: int, data: bytes | memoryview, at: int) -> None:

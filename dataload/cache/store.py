@@ -6,6 +6,7 @@ import hashlib
 import logging
 import os
 import threading
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, suppress
 from functools import partial
 from pathlib import Path
@@ -92,6 +93,32 @@ class Cache:
         found = self._find(digest, 0, first.stop)
         return self._read(found[0]) if len(found) == 1 else None
 
+    def views(self, keys: Sequence[bytes]) -> list[memoryview | None]:
+        """Return the values of some keys, each put in one piece, in memory that is mapped; None where one is not there.
+
+        Who put them must see from the data whether they are whole: of a value above the size of a segment a part is
+        returned.
+        """
+        digests = [_digest(key) for key in keys]
+        found = [self._view(digest) for digest in digests]
+        if any(view is None for view in found):
+            self._look()
+            found = [self._view(digest) if view is None else view for digest, view in zip(digests, found, strict=True)]
+        return found
+
+    def _view(self, digest: bytes) -> memoryview | None:
+        value = _number(digest)
+        with self._lock:
+            first = self._ranges.first(value)
+            segment = None if first is None else self._by_number.get(first.place >> 40)
+            if first is None or segment is None:
+                return None
+            view = segment.view(digest, first.place & ((1 << 40) - 1))
+            if view is None:
+                # What is put in its place is kept. Two keys may have one number, if hardly ever.
+                self._ranges.remove(value, first.start, first.place)
+        return view
+
     def put(self, key: bytes, data: bytes, start: int = 0, kind: bytes = OBJECT) -> None:
         """Keep bytes of a value, from `start` on, unless they are there already.
 
@@ -103,24 +130,40 @@ class Cache:
             start: where in the value they begin.
             kind: what the value is, for who lists the cache.
         """
-        if self._failed or not data or len(data) > self._max_bytes // 2:
+        if len(data) <= self._max_bytes // 2:
+            self._put([(key, data)], start, kind)
+
+    def put_all(self, items: Sequence[tuple[bytes, bytes]], kind: bytes) -> None:
+        """Keep values, by key, each in one piece: as `put`, and what is larger than a segment is not kept.
+
+        Args:
+            items: keys and all bytes of their values.
+            kind: what the values are.
+        """
+        self._put([item for item in items if len(item[1]) <= self._segment_bytes], 0, kind)
+
+    def _put(self, items: Sequence[tuple[bytes, bytes]], start: int, kind: bytes) -> None:
+        if self._failed or not any(data for _, data in items):
             return
-        digest = _digest(key)
         with self._writing:
             self._look()
-            if all(one.entry is not None for one in self._find(digest, start, start + len(data))):
-                return
-            view = memoryview(data)
             try:
-                for at in range(0, len(data), self._segment_bytes):
-                    part = view[at : at + self._segment_bytes]
-                    writer = self._ready(len(part))
-                    if writer is None:
-                        return
-                    writer.append(kind, digest, start + at, part)
+                for key, data in items:
+                    digest = _digest(key)
+                    if data and any(one.entry is None for one in self._find(digest, start, start + len(data))):
+                        self._append(digest, data, start, kind)
             except OSError as error:
                 self._give_up(error)
         self._look()
+
+    def _append(self, digest: bytes, data: bytes, start: int, kind: bytes) -> None:
+        view = memoryview(data)
+        for at in range(0, len(data), self._segment_bytes):
+            part = view[at : at + self._segment_bytes]
+            writer = self._ready(len(part))
+            if writer is None:
+                return
+            writer.append(kind, digest, start + at, part)
 
     def in_turn(self, key: bytes, start: int) -> AbstractContextManager[None]:
         """Return a block that threads and processes enter one after the other for what they would put at one place."""

@@ -23,7 +23,7 @@ examples:
   dataload info recordings/            what is there: samples, fields, sizes, lengths
   dataload pack train:loader shards/   the samples of a Loader's source as tar files
   dataload index s3://bucket/shards/   where every sample is, so that no reader looks through the shards
-  dataload cache cache/ --clear        delete the remote bytes that sources have kept
+  dataload cache list features/        what is kept there of remote bytes and of the results of transforms
 """
 EXITS = "exit codes: 0 done, 1 failed, 2 wrong usage, 130 stopped with Ctrl-C"
 
@@ -47,7 +47,7 @@ def make_parser() -> ArgumentParser:
     _add_pack(commands.add_parser("pack", help="write the samples of a source into shards"))
     _add_info(commands.add_parser("info", help="say what a folder, a table or shards hold"))
     _add_index(commands.add_parser("index", help="write the index of shards beside them"))
-    _add_cache(commands.add_parser("cache", help="say what the cache of a source holds, or clear it"))
+    _add_cache(commands.add_parser("cache", help="say what a cache holds, or clear it"))
     return parser
 
 
@@ -183,9 +183,12 @@ def _add_index(index: ArgumentParser) -> None:
 
 
 def _add_cache(cache: ArgumentParser) -> None:
-    cache.description = "Say what is in the folder that sources keep remote bytes in (cache=), and when it was used."
+    cache.description = (
+        "Say what is in the folder of a cache, and when it was used: remote bytes that sources have kept (cache=) and "
+        "results of transforms (Cache in a chain)."
+    )
+    cache.add_argument("action", choices=("list", "clear"), help="say what is there; delete it, other files stay")
     cache.add_argument("folder", metavar="FOLDER", help="the folder")
-    cache.add_argument("--clear", action="store_true", help="delete all that is kept there; other files stay")
     _add_verbose(cache)
 
 

@@ -87,6 +87,8 @@ class FileSource:
         self._store = keeper.store(store)
         keeper.check(repr(os.fspath(root)))
         self._root: Path | PurePosixPath = PurePosixPath(folder) if self._store.remote else Path(folder)
+        # What stands before a listed name in the text of its path: making a path of both takes longer than all else.
+        self._before = None if self._store.remote or names is not None or os.sep != "/" else _before(str(self._root))
         self._listing = self._list(names, ignore_case, storage_options)
         if not len(self):
             raise SourceNotFound(f"no file in {self._where()!r} matches {pattern!r}: {self._contents()}")
@@ -121,14 +123,25 @@ class FileSource:
             return path
         return RemotePath(self._store, path, *self._listing.about(index))
 
+    def _text(self, index: int) -> str:
+        """Return `str(path(index))`."""
+        if self._before is None or not 0 <= index < len(self):
+            return str(self.path(index))
+        return self._before + os.fsdecode(self._listing.names[index])
+
     def __getitem__(self, index: int) -> Any:
-        path = self.path(index)
+        text = self._text(index)
         if not self._fields:
-            return str(path)
-        sample = {}
+            return text
+        sample: dict[str, Any] = {}
+        path: Any = None
         for name, function in self._fields.items():
+            if function is str:
+                sample[name] = text
+                continue
+            path = self.path(index) if path is None else path
             try:
-                sample[name] = function(path)  # type: ignore[arg-type]
+                sample[name] = function(path)
             except Exception as error:
                 annotate(error, f"while making field {name!r} of {str(path)!r}")
                 raise
@@ -136,7 +149,7 @@ class FileSource:
 
     def describe(self, index: int) -> str:
         """Return the path, for messages."""
-        return str(self.path(index))
+        return self._text(index)
 
     def fingerprint(self) -> str:
         """Return a digest of the relative paths, and of sizes and tags in a store; the root may differ."""
@@ -164,6 +177,10 @@ class FileSource:
     def __repr__(self) -> str:
         fields = "".join(f", {name}=..." for name in self._fields)
         return f"FileSource({self._where()!r}, {self._pattern!r}{fields}: {len(self)} files)"
+
+
+def _before(root: str) -> str:
+    return "" if root == "." else f"{root.rstrip('/')}/"
 
 
 def own_path(source: Any, index: int) -> str | None:

@@ -188,9 +188,9 @@ def test_the_command_says_what_is_there_and_clears_it(clip_folder, tmp_path, cap
         source = FileSource(server.url, names=names, cache=folder, cache_bytes="10MB")
         for index in range(5):
             source.path(index).read_bytes()
-    assert main(["cache", str(folder)]) == 0
+    assert main(["cache", "list", str(folder)]) == 0
     told = capsys.readouterr().out
     assert "in 1 segments" in told and "objects, whole or in part: 5\n" in told and "used last: 20" in told
-    assert main(["cache", str(folder), "--clear"]) == 0 and "cleared" in capsys.readouterr().out
-    assert main(["cache", str(folder)]) == 0 and "objects, whole or in part: 0\n" in capsys.readouterr().out
-    assert main(["cache", str(folder / "none")]) == 2 and "there is no folder" in capsys.readouterr().err
+    assert main(["cache", "clear", str(folder)]) == 0 and "cleared" in capsys.readouterr().out
+    assert main(["cache", "list", str(folder)]) == 0 and "objects, whole or in part: 0\n" in capsys.readouterr().out
+    assert main(["cache", "list", str(folder / "none")]) == 2 and "there is no folder" in capsys.readouterr().err
