@@ -8,15 +8,16 @@ transforms for one sample only.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 from time import perf_counter, thread_time
 from typing import Any, NamedTuple
 
 # The step that reads samples. Those of the transforms on samples follow, then collating, then the ones on the batch.
 READ = 0
-# Samples that pass a row of transforms in less time are not all looked at: that would cost a hundredth of it.
-_SHORT_SECONDS = 50e-6
+# Looking at a sample costs 3 µs. Of samples that pass a row of transforms in less time than this only some are looked
+# at, so that it stays below a hundredth of it all.
+_SHORT_SECONDS = 1e-3
 _ONE_IN = 16
 
 
@@ -28,8 +29,8 @@ class Times(NamedTuple):
         ended: when it was made.
         wall: seconds of each step.
         cpu: of these, seconds that the thread was on a core.
-        slowest: index and seconds of the sample that took longest in transforms that work sample by sample; None where
-            there are none.
+        slowest: index and seconds of the sample that took longest in transforms that work sample by sample, of those
+            that were looked at: all where they take a millisecond, else one in 16. None where there are none.
     """
 
     begun: float = 0.0
@@ -96,21 +97,29 @@ class Row:
     """
 
     def __init__(self, laps: Laps, steps: Sequence[int], count: int) -> None:
-        self._laps, self._steps = laps, steps
-        self._middle = count // 2 if len(steps) > 1 else -1
+        self._laps, self._steps, self._count = laps, steps, count
+        # Of one sample in the middle CPU time is looked at, too; where there is one transform, it has all of it.
+        middle = 1 + (count // 2 - 1) // _ONE_IN * _ONE_IN if count > 1 else 0
+        self._for_cpu = middle if len(steps) > 1 else -1
         self._times: list[float] = []
         self._cpu_times: list[float] = []
         self._walls = [0.0] * len(steps)
-        self._all = True
+        self._all = False
 
-    def before(self, number: int) -> Callable[[Any], None] | None:
-        """Return what is to be called before each transform works on the sample with this number, None for nothing."""
-        if number == self._middle:
-            return self._note_both
-        return self._note if self._all or number % _ONE_IN == 0 else None
+    def stretches(self) -> Iterator[tuple[int, int]]:
+        """Yield stretches of samples, as where each begins and ends: the first sample of each is to be watched."""
+        yield from [(0, 1)][: self._count]
+        # The first sample says whether all are looked at.
+        step = 1 if self._all else _ONE_IN
+        for begin in range(1, self._count, step):
+            yield begin, min(begin + step, self._count)
 
-    def after(self, number: int, index: int) -> None:
-        """Say that a sample which was to be watched has passed.
+    def begin(self, number: int) -> Callable[[Any], None]:
+        """Return what is to be called before each transform works on the sample with this number in its batch."""
+        return self._note_both if number == self._for_cpu else self._note
+
+    def end(self, number: int, index: int) -> None:
+        """Say that a sample that was watched has passed.
 
         Args:
             number: of the sample in its batch.
@@ -118,20 +127,20 @@ class Row:
         """
         times = self._times
         times.append(perf_counter())
-        if number == self._middle:
+        if number == self._for_cpu:
             self._cpu_times.append(thread_time())
-        for place in range(len(self._steps)):
-            self._walls[place] += times[place + 1] - times[place]
-        seconds = times[-1] - times[0]
-        self._laps.sample(index, seconds)
+        self._walls = [
+            wall + after - before for wall, (before, after) in zip(self._walls, pairwise(times), strict=True)
+        ]
+        total = times[-1] - times[0]
+        self._laps.sample(index, total)
         if number == 0:
-            self._all = seconds >= _SHORT_SECONDS
+            self._all = total >= _SHORT_SECONDS
         times.clear()
 
-    def end(self) -> None:
+    def finish(self) -> None:
         """Say that all samples have passed."""
-        found = self._cpu_times
-        cpus = [after - before for before, after in pairwise(found)] or self._walls
+        cpus = [after - before for before, after in pairwise(self._cpu_times)] or self._walls
         self._laps.share(self._steps, self._walls, cpus)
 
     def _note(self, stage: Any) -> None:

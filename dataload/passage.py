@@ -194,12 +194,12 @@ class Passage:
         """Return the values after all of these stages: a long recording is still in the cache for the next one."""
         row = Row(laps_here(self.steps), [1 + stage.number for stage in stages], len(values))
         made = []
-        for number, (value, index) in enumerate(zip(values, indices, strict=True)):
-            before = row.before(number)
-            made.append(self._one_sample(stages, value, epoch, index, before))
-            if before is not None:
-                row.after(number, index)
-        row.end()
+        for begin, end in row.stretches():
+            made.append(self._one_sample(stages, values[begin], epoch, indices[begin], row.begin(begin)))
+            row.end(begin, indices[begin])
+            for place in range(begin + 1, end):
+                made.append(self._one_sample(stages, values[place], epoch, indices[place]))  # noqa: PERF401
+        row.finish()
         return made
 
     def _one_sample(

@@ -126,7 +126,7 @@ def test_a_batch_with_bad_samples_and_one_whose_draws_are_keyed_are_timed_too(wh
 @pytest.mark.parametrize("options", KINDS, ids=str)
 def test_every_batch_has_its_way_in_order_and_its_slowest_sample(options):
     def pause(value):
-        time.sleep(0.02 if value in (3, 12) else 0.0)
+        time.sleep(0.02 if value in (3, 12) else 0.002)
         return value
 
     begin = time.perf_counter()
