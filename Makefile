@@ -68,6 +68,7 @@ soak: $(TEST_STAMP)  ## ten times as many faults, on disks and networks, then MI
 	$(BIN)/python $(PYTEST) -rP --timeout 3600 --budget 25 tests/extras/test_killed_over_a_bucket.py
 	$(BIN)/python $(PYTEST) -rP --timeout 3600 --budget 32 tests/extras/test_faulty_server.py
 	$(BIN)/python $(PYTEST) -rP --timeout 3600 --budget 56 tests/faults/test_fuzz.py -k 'shard or index'
+	$(BIN)/python $(PYTEST) -n 0 -rP --timeout 3600 --budget 10 tests/doctor -k nineteen
 	cd tests && ../$(BIN)/python -m faults.soak $(MINUTES)
 
 $(BIN)/python $(CHECK_BIN)/python:

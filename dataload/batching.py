@@ -7,6 +7,7 @@ number of ranks were before.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
@@ -289,3 +290,19 @@ def make_plan(source: Any, options: Options, shard: Shard) -> Plan:
 
 def _sorted(order: IndexArray) -> Sampler:
     return SubsetSampler(np.unique(order), shuffle=False)
+
+
+def warn_of_nothing(loader: str, plan: Plan, samples: int) -> None:
+    """Say if an epoch is over before it begins, for whoever makes a Loader.
+
+    Args:
+        loader: its repr.
+        plan: of its batches.
+        samples: in its source.
+    """
+    if samples and isinstance(plan, SizedBatches) and not plan.num_batches(0):
+        warnings.warn(
+            f"{loader} has no batches: with drop_last=True and {samples} samples an epoch is over before it begins. "
+            "Take a smaller batch_size, or drop_last=False",
+            stacklevel=3,
+        )

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
+import os
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any, Literal
 
-from dataload.batching import SizedBatches, make_plan
+from dataload.batching import SizedBatches, make_plan, warn_of_nothing
 from dataload.chain import Chain
 from dataload.collate import as_collate, default_collate
 from dataload.crew import Crew
@@ -65,19 +65,17 @@ class Loader:
         prefetch_factor: batches made ahead per worker.
         timeout: seconds to wait for a batch of a worker; 0 waits for ever. The error says where the worker is.
         read_concurrency: how many samples of coming batches each worker reads at the same time, on threads; 0 reads
-            when a batch is made; None asks the source: 16 for one behind a network, else 0. For sources whose reads
-            wait. What is read ahead is `source[index]`, and the files of which it gives URLs to `DecodeAudio`; on a
-            network file system let it return the bytes: `FileSource(..., audio=Path.read_bytes)`.
+            when a batch is made; None asks the source: 16 for one behind a network, else 0. It reads `source[index]`,
+            and files by URL; on a network file system let that be bytes: `FileSource(..., audio=Path.read_bytes)`.
         shard: (rank, world) where `world` processes train together: each step takes batch_size samples per rank off the
             one order of the epoch, and this loader gets part `rank` of them. All ranks have the same number of batches;
             the rest of an epoch, its last step, is shared out evenly (or left out, with drop_last); only where that is
             less than one sample per rank the others get samples from the beginning of the epoch. "auto" asks
             torch.distributed, Ray Train, or the environment variables RANK and WORLD_SIZE. `reshard` changes it in a
             running job.
-        on_error: what becomes of a sample that the source or a transform cannot make: "raise" ends the iteration with
-            its exception, "skip" leaves it out of its batch, "replace" puts another sample of the epoch in its place,
-            always the same one, so that batches keep their size and ranks their number of steps. `stats.errors` lists
-            them. This includes samples whose making ends a worker process.
+        on_error: what becomes of a sample that cannot be made, or ends its worker: "raise" ends the iteration with its
+            exception, "skip" leaves it out of its batch, "replace" puts another sample of the epoch in its place,
+            always the same one, so that batches and ranks keep their sizes. `stats.errors` lists them.
         max_errors: of an epoch, with "skip" and "replace"; one more ends the iteration with `BadSamples`.
         max_retries: how often a batch is tried again whose worker process died.
 
@@ -150,15 +148,7 @@ class Loader:
         self._progress: Progress | None = None
         self._identity: Identity | None = None
         warn_of_kept_generators(self.pipeline)
-        self._warn_of_nothing()
-
-    def _warn_of_nothing(self) -> None:
-        if self.drop_last and len(self.source) and not len(self):
-            warnings.warn(
-                f"{self!r} has no batches: with drop_last=True and {len(self.source)} samples an epoch is over before "
-                "it begins. Take a smaller batch_size, or drop_last=False",
-                stacklevel=3,
-            )
+        warn_of_nothing(repr(self), self.plan, len(source))
 
     def __len__(self) -> int:
         """Return the number of batches of a whole epoch, of each rank."""
@@ -198,6 +188,16 @@ class Loader:
         tally = Tally() if progress is None else progress.tally
         ready = self.crew.ready() if progress is not None and progress.running else 0
         return tally.stats(self.crew.statistics(), self.crew.tuning(), ready, self.pipeline.step_names())
+
+    def report(self, path: str | os.PathLike[str]) -> None:
+        """Write what `stats` say of where the time goes: a page (.html), figures (.json), a trace (.trace.json).
+
+        Raises:
+            ConfigError, StorageError: the path's name says none of these, or it cannot be written.
+        """
+        from dataload.report.writing import write_stats
+
+        write_stats(path, self.stats, repr(self), self.source)
 
     def set_epoch(self, epoch: int) -> None:
         """Let the next iterator start at the beginning of `epoch`.
@@ -302,7 +302,7 @@ class Loader:
         self.close()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # A copy, in this process or another one, is a loader of its own at the same place: workers do not travel.
+        # A copy is a loader of its own at the same place, in any process: workers do not travel.
         return _rebuild, (self.source, vars(self.options), self._position())
 
     def __repr__(self) -> str:

@@ -77,8 +77,10 @@ def registered() -> list[type]:
 
 
 def name_of(transform: Any) -> str:
-    """Return what messages call a transform: the name of a function or class, the repr of anything else."""
-    return getattr(transform, "__qualname__", None) or repr(transform)
+    """Return what messages call a transform: the name of a function or class; of anything else its repr, or class."""
+    own: Any = type(transform).__repr__
+    called = type(transform).__qualname__ if own is object.__repr__ else None
+    return getattr(transform, "__qualname__", None) or called or repr(transform)
 
 
 def encode(value: Any, where: str) -> dict[str, Any]:

@@ -276,3 +276,9 @@ def open_cache(folder: Path, max_bytes: int) -> Cache:
     # A fork has a lock that another thread may hold, and a writer that is its parent's.
     key = (folder, max_bytes, os.getpid())
     return _caches.get(key) or _caches.setdefault(key, Cache(folder, max_bytes))
+
+
+def leave_cache(folder: Path) -> None:
+    """Forget the cache in a folder, whose files are closed when the last who uses it is gone."""
+    for key in [key for key in _caches if key[0] == folder]:
+        _caches.pop(key, None)

@@ -20,6 +20,8 @@ examples:
   dataload bench recordings/           the fastest setting for a folder of audio files
   dataload bench train:loader          the same for the Loader named loader in train.py
   dataload bench train:make_loader --workers 0,2,4 --worker process --json bench.json
+  dataload doctor train:loader --step 0.04 --html report.html
+                                       what bounds the loop, and which change makes it faster, tried
   dataload info recordings/            what is there: samples, fields, sizes, lengths
   dataload pack train:loader shards/   the samples of a Loader's source as tar files
   dataload index s3://bucket/shards/   where every sample is, so that no reader looks through the shards
@@ -44,6 +46,7 @@ def make_parser() -> ArgumentParser:
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
     _add_demo(commands.add_parser("demo", help="make a small data set, measure loading, train classifiers"))
     _add_bench(commands.add_parser("bench", help="find the fastest number and kind of workers for your own data"))
+    _add_doctor(commands.add_parser("doctor", help="find out what bounds a training loop, and try what helps"))
     _add_pack(commands.add_parser("pack", help="write the samples of a source into shards"))
     _add_info(commands.add_parser("info", help="say what a folder, a table or shards hold"))
     _add_index(commands.add_parser("index", help="write the index of shards beside them"))
@@ -74,12 +77,7 @@ def _add_bench(bench: ArgumentParser) -> None:
         "Measure samples per second and the time to the first batch with each number and kind of workers, "
         "and say which to use. Settings take turns; the medians of all rounds are shown."
     )
-    bench.add_argument(
-        "target",
-        metavar="PATH|module:attribute",
-        help="a folder of WAV, FLAC, OGG or MP3 files, searched with the folders in it, for log-mel "
-        "spectrograms; or a Loader, or a function returning one, in a module here or an installed one",
-    )
+    _add_target(bench)
     bench.add_argument(
         "--workers",
         type=worker_counts,
@@ -93,13 +91,6 @@ def _add_bench(bench: ArgumentParser) -> None:
         metavar="KIND,...",
         help=f"{', '.join(CANDIDATES)} (default: all)",
     )
-    bench.add_argument(
-        "--batch-size",
-        type=at_least(1),
-        metavar="N",
-        help="samples per batch (default: the Loader's; folder: 32)",
-    )
-    bench.add_argument("--sample-rate", type=at_least(1), metavar="HZ", help="folder only (default: 16000)")
     bench.add_argument("--json", metavar="FILE", help="write the figures to FILE")
     bench.add_argument("--plot", metavar="FILE", help="draw them to FILE: PNG, SVG or PDF by its name")
     _add_common(bench)
@@ -182,6 +173,43 @@ def _add_index(index: ArgumentParser) -> None:
     _add_verbose(index)
 
 
+def _add_target(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "target",
+        metavar="PATH|module:attribute",
+        help="a folder of WAV, FLAC, OGG or MP3 files, searched with the folders in it, for log-mel "
+        "spectrograms; or a Loader, or a function returning one, in a module here or an installed one",
+    )
+    parser.add_argument(
+        "--batch-size",
+        type=at_least(1),
+        metavar="N",
+        help="samples per batch (default: the Loader's; folder: 32)",
+    )
+    parser.add_argument("--sample-rate", type=at_least(1), metavar="HZ", help="folder only (default: 16000)")
+
+
+def _add_doctor(doctor: ArgumentParser) -> None:
+    doctor.description = (
+        "Look at a loader under a training loop: what bounds it, how much faster it would be with batches for free, "
+        "where the work goes, and what changes bring, each tried in turns on the same source."
+    )
+    _add_target(doctor)
+    loop = doctor.add_mutually_exclusive_group()
+    loop.add_argument("--step", type=duration, default=0.0, metavar="SECONDS", help="how long a training step takes")
+    loop.add_argument("--loop", metavar="MODULE:FUNCTION", help="the training step, a function of a batch")
+    doctor.add_argument("--html", metavar="FILE.html", help="write a page")
+    doctor.add_argument("--json", metavar="FILE.json", help="write all figures")
+    doctor.add_argument("--trace", metavar="FILE.trace.json", help="write a trace for Perfetto and chrome://tracing")
+    doctor.add_argument(
+        "--fail-below",
+        type=share,
+        metavar="SHARE",
+        help="exit with 1 where the loop reaches less than this share of its speed with batches for free, such as 0.9",
+    )
+    _add_common(doctor)
+
+
 def _add_cache(cache: ArgumentParser) -> None:
     cache.description = (
         "Say what is in the folder of a cache, and when it was used: remote bytes that sources have kept (cache=) and "
@@ -226,6 +254,14 @@ def duration(text: str) -> float:
     if not 0 < seconds < float("inf"):
         raise ArgumentTypeError(f"{text!r} is not a number of seconds above 0")
     return seconds
+
+
+def share(text: str) -> float:
+    """Read a share: a number above 0, at most 1."""
+    value = duration(text)
+    if value > 1:
+        raise ArgumentTypeError(f"{text!r} is not a share above 0 and at most 1, such as 0.9")
+    return value
 
 
 def byte_size(text: str) -> int:

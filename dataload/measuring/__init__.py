@@ -4,7 +4,7 @@ Rounds that take turns (`rounds`), windows in which batches are counted (`window
 figures depend on (`facts`), tables in a terminal and in Markdown (`tables`). Nothing here knows a Loader.
 """
 
-from dataload.measuring.facts import about, describe, machine, versions, write_json
+from dataload.measuring.facts import about, describe, machine, memory_in_use, versions, write_json
 from dataload.measuring.rounds import Rounds, race, turns
 from dataload.measuring.tables import Column, Report, Table
 from dataload.measuring.window import Window, endless, take
@@ -19,6 +19,7 @@ __all__ = [
     "describe",
     "endless",
     "machine",
+    "memory_in_use",
     "race",
     "take",
     "turns",

@@ -21,7 +21,6 @@ def cluster():
     context = ray.init(
         address="local",
         num_cpus=0,
-        resources={"rank": 2},
         object_store_memory=STORE,
         include_dashboard=False,
         log_to_driver=False,
