@@ -20,6 +20,7 @@ MAY_STAY = {
     r"Ctrl-C is sent to the process group|needs a pseudo-terminal": "an operating system without terminals of POSIX",
     r"this system does not bind processes to cores": "another operating system",
     r"needs a server from npm": "no npm here: make servers installs them where it is",
+    r"needs a browser": "no Chromium here: .ci/run installs it where it may",
     r"Grain is installed": "is about machines without it",
 }
 

@@ -10,15 +10,18 @@ from typing import Any
 
 from dataload import FileSource, Loader, TarSource
 from dataload.commands.bench import compare, write_figures
+from dataload.commands.doctor import show
 from dataload.commands.plots import plot_batch, plot_throughput
 from dataload.commands.sweep import Row, Setting, make_settings, worker_counts
 from dataload.commands.task import Task, frame_statistics
 from dataload.commands.tones import NAMES, SAMPLE_RATE, SYMBOLS, label_of, make_tones
 from dataload.commands.training import FRAMEWORKS, Trained, train_all
+from dataload.doctor import examine
 from dataload.extras import installed, pip_line
 from dataload.machine import usable_cores
 from dataload.measuring import Table
 from dataload.measuring.server import running_server
+from dataload.report import write_report
 from dataload.shards.pack import Packing
 from dataload.terminal import Terminal, open_terminal
 from dataload.transforms import DecodeAudio, LogMel
@@ -28,6 +31,8 @@ BATCH_SIZE = 32
 N_MELS = 40
 SUBJECT = "keypad tones"
 SHARD_BYTES = 1_000_000
+# Of a small model on an accelerator.
+STEP_SECONDS = 0.005
 
 
 def run(arguments: Namespace) -> None:
@@ -52,6 +57,7 @@ def run(arguments: Namespace) -> None:
     Table(("model", "held-out accuracy", "time"), cells).print(terminal)
     shards = folders.root.with_name(f"{folders.root.name}-tar")
     train_from_the_web(shards, folders.train, folders.held_out, advice.setting, arguments.seed, terminal)
+    diagnose(out, loader, arguments.seconds, terminal)
     summarize(out, folders.root, shards, terminal)
 
 
@@ -120,6 +126,14 @@ def train_from_the_web(
     terminal.line(f"held-out accuracy {result.accuracy:.3f} in {result.seconds:.1f} s, from {count} tar files")
 
 
+def diagnose(out: Path, loader: Loader, seconds: float, terminal: Terminal) -> None:
+    """Look at the loader as it was made under a step of some milliseconds, and write the report."""
+    terminal.line(f"\nThe doctor, on {loader!r} and a training step of {1000 * STEP_SECONDS:g} ms")
+    report = examine(loader, step=STEP_SECONDS, seconds=seconds / 2, rounds=2, subject=SUBJECT)
+    show(report, terminal)
+    write_report(report, out / "report.html")
+
+
 def summarize(out: Path, data: Path, shards: Path, terminal: Terminal) -> None:
     """Say where the files are and what to do next."""
     made = [
@@ -127,6 +141,7 @@ def summarize(out: Path, data: Path, shards: Path, terminal: Terminal) -> None:
         (out / "bench.json", "figures"),
         (out / "throughput.png", "samples per second"),
         (out / "batch.png", "one batch of spectrograms"),
+        (out / "report.html", "what bounds the loader, to open in a browser"),
         (shards, "its training part as tar files"),
     ]
     terminal.line("\nWritten:")
@@ -134,4 +149,4 @@ def summarize(out: Path, data: Path, shards: Path, terminal: Terminal) -> None:
     for path, what in made:
         if path.exists():
             terminal.line(f"  {path!s:{width}}  {what}")
-    terminal.line("Next, measure your own: dataload bench FOLDER, or dataload bench module:loader")
+    terminal.line("Next, measure your own: dataload bench FOLDER, or dataload doctor module:loader")

@@ -34,7 +34,15 @@ def test_demo_makes_measures_draws_and_trains(dataload, tmp_path):
     assert len(list((out / "tones-600-seed0" / "train").iterdir())) == 480
     assert 'TarSource("http://127.0.0.1:' in done.stdout and "held-out accuracy " in done.stdout
     assert len(list((out / "tones-600-seed0-tar").glob("tones-*.tar"))) > 1
-    for name in ("tones-600-seed0", "bench.json", "throughput.png", "batch.png", "dataload bench FOLDER"):
+    assert "bound by " in done.stdout and "What was tried" in (out / "report.html").read_text()
+    for name in (
+        "tones-600-seed0",
+        "bench.json",
+        "throughput.png",
+        "batch.png",
+        "report.html",
+        "dataload bench FOLDER",
+    ):
         assert name in done.stdout
     assert done.stderr == ""
 
