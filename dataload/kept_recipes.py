@@ -66,8 +66,7 @@ def make_recipe(rows: Sequence[tuple[Any, Transform]]) -> Recipe:
                 f"a Cache must be able to tell whether {name_of(transform)} has changed: {error}"
             ) from None
         if not type(transform).__module__.startswith("dataload."):
-            for part in _code_of(type(transform)):
-                code.update(part)
+            code.update(code_digest(transform).encode())
     # Through JSON, so that what is compared with files is of the same types.
     return Recipe(tuple(json.loads(json.dumps(chain))), code.hexdigest())
 
@@ -171,6 +170,15 @@ def _version(package: str) -> str | None:
         return None
 
 
+def code_digest(transform: Transform) -> str:
+    """Return a digest of the code of a function, or of the methods of an object's class."""
+    digest = hashlib.blake2b(digest_size=16)
+    code = getattr(transform, "__code__", None)
+    for part in _bytes_of(code) if isinstance(code, CodeType) else _code_of(type(transform)):
+        digest.update(part)
+    return digest.hexdigest()
+
+
 def _code_of(kind: type) -> Iterator[bytes]:
     """Yield what says whether the methods of a class are the same as those of another one."""
     for base in kind.__mro__:
@@ -191,4 +199,5 @@ def _bytes_of(code: CodeType) -> Iterator[bytes]:
         if isinstance(constant, CodeType):
             yield from _bytes_of(constant)
         else:
-            yield repr(constant).encode()
+            # The order of a set is another one in each process.
+            yield repr(sorted(map(repr, constant)) if isinstance(constant, frozenset) else constant).encode()

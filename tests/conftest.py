@@ -15,6 +15,8 @@ from hypothesis import settings
 from skips import pytest_make_collect_report, pytest_runtest_makereport, pytest_terminal_summary  # noqa: F401
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+# What worker="auto" finds in one test is not for another one, nor for who runs the tests.
+os.environ["DATALOAD_REMEMBER"] = "0"
 
 # A shell that starts the tests in the background has them ignore Ctrl-C, and so would every program that a test starts.
 signal.signal(signal.SIGINT, signal.default_int_handler)

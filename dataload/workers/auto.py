@@ -3,7 +3,8 @@
 Threads cost nothing and copy nothing, but only help where the work releases the GIL; short reads of many small files
 release it so often that two threads are slower than one. Processes always help, and cost a start and some memory. Which
 case it is cannot be read off the code, so it is measured: no workers first, then each candidate, until one is nearly as
-fast as that many workers can be.
+fast as that many workers can be. Processes are started once the work has taken as long as their start does, and while
+they start the others go on: what is over sooner never pays for them. What was found is remembered on this machine.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from dataload.errors import WorkerDied, WorkerNeverStarted, WorkerTimeout
 from dataload.machine import usable_cores
 from dataload.pipeline import Pipeline
 from dataload.workers.base import Choice, Result, StartWorkers, Task, Workers, WorkerStatistics, closed
+from dataload.workers.recollection import Recollection
 from dataload.workers.serial import SerialWorkers
 from dataload.workers.undisturbed import undisturbed
 
@@ -28,6 +30,8 @@ _SHARE = 0.75
 # features may import numba for half a second), or in one that was long.
 _ENOUGH_SECONDS = 0.2
 _LONG_BURST_SECONDS = 1.0
+# Work that has taken so long is likely to go on for as long: processes take about as much of all cores to start.
+_PATIENCE_SECONDS = 1.0
 
 _log = logging.getLogger("dataload")
 
@@ -39,6 +43,9 @@ class _Trial:
     kind: str
     workers: Workers
     bursts: list[tuple[int, float]] = field(default_factory=list)
+    remembered: bool = False
+    # How many tasks it has done before its trial: those that others had done already.
+    warm: int = 0
 
     def is_over(self) -> bool:
         if len(self.bursts) >= 2 and self.bursts[-1][1] >= _LONG_BURST_SECONDS:
@@ -50,7 +57,7 @@ class _Trial:
 
         The first burst, which pays for imports and fresh memory, does not count.
         """
-        return max(samples / max(seconds, 1e-9) for samples, seconds in self.bursts[1:])
+        return max(samples / max(seconds, 1e-9) for samples, seconds in self.bursts[1:] or self.bursts)
 
 
 class AutoWorkers:
@@ -77,6 +84,12 @@ class AutoWorkers:
         self._closed = False
         self._serial = SerialWorkers(pipeline)
         self._trials = [_Trial("serial", self._serial)]
+        self._worked = 0.0
+        # A kind that has been started and is not ready for its trial yet.
+        self._coming: _Trial | None = None
+        self._last: list[Task] = []
+        self._recollection = Recollection(pipeline, count)
+        self._remembered = self._recollection.kind(self._candidates)
 
     def submit(self, task: Task) -> None:
         """Hand the task on, or keep it for the next burst."""
@@ -107,7 +120,13 @@ class AutoWorkers:
         return WorkerStatistics(chosen.kind, chosen.count, self._choice, chosen.died)
 
     def _burst(self, timeout: float | None) -> None:
+        """Run the tasks that were handed in, on the kind that is on trial or, meanwhile, on the best one so far."""
+        if self._remembered is not None:
+            self._start_remembered(self._remembered)
         trial = self._trials[-1]
+        counts = not self._is_over(trial)
+        if not counts:
+            trial = self._stand_in()
         start = time.perf_counter()
         samples = 0
         while self._held and (samples == 0 or time.perf_counter() - start < _LONG_BURST_SECONDS):
@@ -127,10 +146,59 @@ class AutoWorkers:
                 self._give_up(trial, refused)
                 return
             self._results += results
+            self._last = tasks
             samples += sum(len(task.indices) for task in tasks)
-        trial.bursts.append((samples, time.perf_counter() - start))
-        if trial.is_over():
+        seconds = time.perf_counter() - start
+        self._worked += seconds
+        if counts:
+            trial.bursts.append((samples, seconds))
+        if self._coming is not None:
+            self._look_for(self._coming)
+        elif self._is_over(self._trials[-1]):
             self._next_trial()
+
+    def _is_over(self, trial: _Trial) -> bool:
+        # A kind that was the best one in an earlier run only has to show that it works.
+        return trial.is_over() or (trial.remembered and bool(trial.bursts))
+
+    def _stand_in(self) -> _Trial:
+        """Return the trial whose workers make batches while another kind is not ready."""
+        # Threads share the generators that something here draws from, so they would give other values.
+        able = self._trials[:1] if self._serial.draws else self._trials
+        return max(able, key=lambda trial: trial.rate() if len(trial.bursts) > 1 else 0.0)
+
+    def _start_remembered(self, kind: str) -> None:
+        self._remembered = None
+        try:
+            workers: list[Workers] = []
+            undisturbed(lambda: workers.append(self._candidates[kind](self._pipeline, self._count)))
+            self._trials.append(_Trial(kind, workers[0], remembered=True))
+        except Exception as error:
+            self._failed[kind] = f"{type(error).__name__}: {error}"
+
+    def _look_for(self, coming: _Trial) -> None:
+        """Let a kind that has been started be tried once all of its workers have made something."""
+        while coming.workers.ready():
+            try:
+                result = coming.workers.next_result(0)
+            except WorkerTimeout:
+                return  # What came was no result.
+            except Exception as error:
+                if self._closed:
+                    raise
+                refused: BaseException | None = error
+            else:
+                refused = result.error
+            if refused is not None:
+                # Others have made the same batches, so it is the kind that is to blame.
+                self._coming = None
+                self._give_up(coming, refused)
+                return
+            coming.warm += 1
+            if coming.warm == self._count:
+                self._coming = None
+                self._trials.append(coming)
+                return
 
     def _is_dispensable(self, trial: _Trial) -> bool:
         """Whether another kind can do the work of this one: those that need nothing but this process cannot fail."""
@@ -139,17 +207,22 @@ class AutoWorkers:
     def _give_up(self, trial: _Trial, error: BaseException) -> None:
         """Take a candidate off the list, and go on with the next one."""
         self._failed[trial.kind] = f"{type(error).__name__}: {error}"
-        self._trials.remove(trial)
+        if trial in self._trials:
+            self._trials.remove(trial)
         trial.workers.close()
         self._next_trial()
 
     def _next_trial(self) -> None:
         """Go on with the next kind, or choose."""
-        rates = {trial.kind: trial.rate() for trial in self._trials}
+        rates = {trial.kind: trial.rate() for trial in self._trials if trial.bursts}
+        if self._trials[-1].remembered:
+            self._choose(self._trials[-1].kind, rates)
+            return
+        if "serial" not in rates:
+            return  # The kind that was remembered does not work any more.
         tried = [kind for kind in self._candidates if kind in rates]
         left = [kind for kind in self._candidates if kind not in rates and kind not in self._failed]
         if self._serial.draws:
-            # Threads share the generators that something here draws from, so they would give other values.
             left = [*left[1:], *left[:1]] if not tried else []
         best = max(tried, key=lambda kind: rates[kind], default=None)
         enough = _SHARE * rates["serial"] * min(self._count, usable_cores())
@@ -157,17 +230,26 @@ class AutoWorkers:
             self._choose(best, rates)
             return
         kind = left[0]
+        slow_start = kind != next(iter(self._candidates))
+        if slow_start and self._worked < _PATIENCE_SECONDS:
+            return
 
-        def start() -> None:
-            self._trials.append(_Trial(kind, self._candidates[kind](self._pipeline, self._count)))
-
+        started: list[Workers] = []
         try:
-            undisturbed(start)
+            undisturbed(lambda: started.append(self._candidates[kind](self._pipeline, self._count)))
         except Exception as error:
-            if kind == next(iter(self._candidates)):
+            if not slow_start:
                 raise
             self._failed[kind] = f"{type(error).__name__}: {error}"
             self._next_trial()
+            return
+        trial = _Trial(kind, started[0])
+        if not slow_start:
+            self._trials.append(trial)
+            return
+        self._coming = trial
+        for number in range(self._count):
+            trial.workers.submit(self._last[number % len(self._last)]._replace(number=number))
 
     def _choose(self, kind: str, rates: dict[str, float]) -> None:
         for trial in self._trials:
@@ -176,10 +258,12 @@ class AutoWorkers:
             else:
                 trial.workers.close()
         self._trials.clear()
-        compared = [f"{rates['serial']:.0f} samples/s without workers"]
+        compared = [f"{rates['serial']:.0f} samples/s without workers"] if "serial" in rates else []
         compared += [
             f"{rates[name]:.0f} with {self._count} {_plural(name)}" for name in self._candidates if name in rates
         ]
+        if "serial" not in rates:
+            compared = [f"as in an earlier run, {self._recollection.words}"]
         reasons = [
             ", ".join(compared),
             *(f"{_plural(name)} cannot be used: {why}" for name, why in self._failed.items()),
@@ -188,12 +272,17 @@ class AutoWorkers:
             reasons.append("what is drawn from the global generators, which threads share, cannot be repeated")
             warnings.warn(f"worker='auto' has chosen threads: {'; '.join(reasons[1:])}", RuntimeWarning, stacklevel=2)
         self._choice = Choice(kind, self._count, rates, "; ".join(reasons))
+        self._recollection.keep(self._choice)
         _log.info("worker=%r was chosen: %s", kind, self._choice.reason)
         while self._held and self._final is not None:
             self._final.submit(self._held.popleft())
 
     def resize(self, count: int) -> None:
         """Go on with another number of workers."""
+        if self._coming is not None:
+            self._coming.workers.resize(count)
+            for number in range(self._count, count):
+                self._coming.workers.submit(self._last[0]._replace(number=number))
         self._count = count
         if self._final is not None:
             self._final.resize(count)
@@ -201,7 +290,7 @@ class AutoWorkers:
     def close(self) -> None:
         """End all workers, those on trial too."""
         self._closed = True
-        for trial in list(self._trials):
+        for trial in [*self._trials, *([self._coming] if self._coming is not None else [])]:
             trial.workers.close()
         if self._final is not None:
             self._final.close()

@@ -172,7 +172,8 @@ class RemoteWorker:
 
     def doing(self) -> str:
         """Return what the process is at now, for messages: its Python stack, if it can be had."""
-        return self._spawned.doing()
+        # Before that the signal which asks for the stack would end it.
+        return self._spawned.doing() if self.started else "It is still starting"
 
     def hang_up(self) -> None:
         """Tell the process to exit, without waiting for it."""

@@ -27,6 +27,7 @@ pytestmark = [pytest.mark.usefixtures("leaves_nothing"), pytest.mark.timeout(120
 def two_cores(monkeypatch):
     """Processes are tried, however many cores there are."""
     monkeypatch.setattr("dataload.workers.auto.usable_cores", lambda: 2)
+    monkeypatch.setattr("dataload.workers.auto._PATIENCE_SECONDS", 0.0)
 
 
 def lock_inside():
