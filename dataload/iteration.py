@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
+from collections.abc import Callable
 from typing import Any
 
 from dataload.batching import Plan
@@ -211,7 +213,8 @@ class EpochIterator:
         self._ready.clear()
         self._tally.waiting = 0
 
-    def __del__(self) -> None:
-        # `break` drops the iterator. Where its constructor failed there is nothing to end.
-        if hasattr(self, "_busy"):
+    def __del__(self, ending: Callable[[], bool] = sys.is_finalizing) -> None:
+        # `break` drops the iterator. Where its constructor failed there is nothing to end; at the end of the interpreter
+        # the crew has ended its workers, and modules may be gone.
+        if hasattr(self, "_busy") and not ending():
             self.close()

@@ -12,10 +12,10 @@ from contextlib import suppress
 from functools import cache
 from importlib import metadata
 from pathlib import Path
-from types import CodeType
 from typing import Any, NamedTuple
 
 from dataload.chain import RandomTransform, Transform, name_of
+from dataload.code import code_digest
 from dataload.errors import ChainError
 from dataload.fast import switched_on
 from dataload.registry import encode
@@ -168,36 +168,3 @@ def _version(package: str) -> str | None:
         return metadata.version(package)
     except metadata.PackageNotFoundError:
         return None
-
-
-def code_digest(transform: Transform) -> str:
-    """Return a digest of the code of a function, or of the methods of an object's class."""
-    digest = hashlib.blake2b(digest_size=16)
-    code = getattr(transform, "__code__", None)
-    for part in _bytes_of(code) if isinstance(code, CodeType) else _code_of(type(transform)):
-        digest.update(part)
-    return digest.hexdigest()
-
-
-def _code_of(kind: type) -> Iterator[bytes]:
-    """Yield what says whether the methods of a class are the same as those of another one."""
-    for base in kind.__mro__:
-        if base.__module__ in ("builtins", "abc", "typing") or base.__module__.startswith("dataload."):
-            continue
-        for name, member in sorted(vars(base).items()):
-            function = getattr(member, "__func__", None) or getattr(member, "fget", None) or member
-            code = getattr(function, "__code__", None)
-            if isinstance(code, CodeType):
-                yield name.encode()
-                yield from _bytes_of(code)
-
-
-def _bytes_of(code: CodeType) -> Iterator[bytes]:
-    yield code.co_code
-    yield repr((code.co_names, code.co_varnames, code.co_freevars)).encode()
-    for constant in code.co_consts:
-        if isinstance(constant, CodeType):
-            yield from _bytes_of(constant)
-        else:
-            # The order of a set is another one in each process.
-            yield repr(sorted(map(repr, constant)) if isinstance(constant, frozenset) else constant).encode()

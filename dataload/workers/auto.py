@@ -26,12 +26,12 @@ from dataload.workers.undisturbed import undisturbed
 
 # A candidate is taken, and the next one not even tried, if n workers are at least this much of n times as fast as none.
 _SHARE = 0.75
-# A kind is tried until it has worked this long in at least three bursts after the one that warms it up (the first
-# features may import numba for half a second), or in one that was long.
+# A kind is tried until it has worked this long after the burst that warms it up (the first features may import numba
+# for half a second), in at least three bursts unless one was long.
 _ENOUGH_SECONDS = 0.2
-_LONG_BURST_SECONDS = 1.0
+_LONG_BURST_SECONDS = 0.1
 # Work that has taken so long is likely to go on for as long: processes take about as much of all cores to start.
-_PATIENCE_SECONDS = 1.0
+_PATIENCE_SECONDS = 0.4
 
 _log = logging.getLogger("dataload")
 
@@ -48,9 +48,10 @@ class _Trial:
     warm: int = 0
 
     def is_over(self) -> bool:
-        if len(self.bursts) >= 2 and self.bursts[-1][1] >= _LONG_BURST_SECONDS:
-            return True
-        return len(self.bursts) >= 4 and sum(seconds for _, seconds in self.bursts[1:]) >= _ENOUGH_SECONDS
+        counted = [seconds for _, seconds in self.bursts[1:]]
+        if not counted or sum(counted) < _ENOUGH_SECONDS:
+            return False
+        return len(counted) >= 3 or max(counted) >= _LONG_BURST_SECONDS
 
     def rate(self) -> float:
         """Samples per second of the best burst: whatever else runs on the machine can only make one slower.

@@ -14,8 +14,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from dataload.code import code_digest
 from dataload.errors import ChainError
-from dataload.kept_recipes import code_digest
 from dataload.machine import usable_cores
 from dataload.pipeline import Pipeline
 from dataload.registry import encode
