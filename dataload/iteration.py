@@ -214,7 +214,7 @@ class EpochIterator:
         self._tally.waiting = 0
 
     def __del__(self, ending: Callable[[], bool] = sys.is_finalizing) -> None:
-        # `break` drops the iterator. Where its constructor failed there is nothing to end; at the end of the interpreter
-        # the crew has ended its workers, and modules may be gone.
+        # `break` drops the iterator. Where its constructor failed there is nothing to end, nor at the end of the
+        # interpreter: there the crew has ended its workers, and modules may be gone.
         if hasattr(self, "_busy") and not ending():
             self.close()
