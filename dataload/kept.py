@@ -23,7 +23,7 @@ import numpy as np
 
 from dataload.cache.entries import VALUE
 from dataload.cache.folder import make_folder
-from dataload.cache.store import open_cache
+from dataload.cache.store import Cache, open_cache
 from dataload.chain import CacheTransform
 from dataload.counts import Counts, count
 from dataload.errors import TransformError
@@ -68,8 +68,11 @@ class Kept:
         folder, max_bytes = transform.place()
         make_folder(folder)
         self._name = announce(folder, recipe)
-        self._cache = open_cache(folder, max_bytes)
-        self._folder = folder
+        self._folder, self._max_bytes = folder, max_bytes
+
+    def _cache(self) -> Cache:
+        # Asked for each time: a fork, such as a worker of torch, has one of its own.
+        return open_cache(self._folder, self._max_bytes)
 
     def filled(self, values: list[Any], compute: Callable[[list[int]], list[Any]]) -> list[Any]:
         """Return the results for some values: those that are kept, and the others from `compute`, which are kept then.
@@ -91,7 +94,7 @@ class Kept:
                 key = keys[place]
                 if key is not None:
                     items.append((key, _encode(result)))
-            self._cache.put_all(items, VALUE)
+            self._cache().put_all(items, VALUE)
         return results
 
     def lacks(self, values: list[Any]) -> list[bool]:
@@ -99,7 +102,7 @@ class Kept:
         return [result is _MISSING for result in self._look_up([self._key(value) for value in values])]
 
     def _look_up(self, keys: Sequence[bytes | None]) -> list[Any]:
-        views = iter(self._cache.views([key for key in keys if key is not None]))
+        views = iter(self._cache().views([key for key in keys if key is not None]))
         return [_MISSING if key is None else self._decoded(next(views)) for key in keys]
 
     def _decoded(self, view: memoryview | None) -> Any:

@@ -8,10 +8,11 @@ import psutil
 import pytest
 import torch
 from adapter_data import epochs, fail_on_seven, labels, make, same, twenty_numbers
+from cached_chains import Scaled
 from torch.utils.data import DataLoader, Dataset
 from torchdata.stateful_dataloader import StatefulDataLoader
 
-from dataload import Loader
+from dataload import Cache, Loader
 from dataload.adapters.torch import to_dataloader, to_dataset
 from dataload.errors import ConfigError
 from dataload.transforms import LogMel
@@ -27,6 +28,16 @@ def in_order(loader, **options):
 def test_torchs_own_workers_make_the_loaders_batches_bit_for_bit(num_workers):
     got = list(in_order(make(), num_workers=num_workers))
     assert len(got) == 4 and all(map(same, got, make()))
+
+
+def test_forked_workers_write_to_a_cache_that_their_parent_writes_to(tmp_path):
+    loader = Loader(range(40), transforms=[Scaled(2.0), Cache(str(tmp_path), "10MB")], batch_size=4)
+    next(iter(loader))
+    for _ in range(2):
+        batches = DataLoader(to_dataset(loader), batch_size=4, num_workers=2)
+        assert torch.cat(list(batches)).tolist() == [2.0 * value for value in range(40)]
+    assert np.concatenate(list(loader)).tolist() == [2.0 * value for value in range(40)]
+    assert loader.stats.from_cache == 40
 
 
 @pytest.mark.parametrize("context", ["spawn", "forkserver"])

@@ -13,9 +13,10 @@ import numpy as np
 import psutil
 import pytest
 import ray
+from cached_chains import Scaled
 from same_batches import check, record, two_epochs
 
-from dataload import ArraySource, FileSource, Loader
+from dataload import ArraySource, Cache, FileSource, Loader
 from dataload.adapters.ray import RayWorkers
 from dataload.adapters.ray.actor import Actor
 from dataload.adapters.ray.shipment import check_machine, local_paths
@@ -118,7 +119,18 @@ def test_batches_are_in_memory_that_is_used_again_and_records_arrive(workers, ca
             places.add(batch.ctypes.data)
             del batch
         assert len(places) < 20
+        stages = {stage.name: stage for stage in loader.stats.stages}
+        assert list(stages) == ["read", "log_and_scale", "collate", "transport"]
+        assert all(one.begun <= one.ended <= one.arrived <= one.delivered for one in loader.stats.recent)
     assert {record.getMessage() for record in caplog.records} >= {f"at {value}" for value in range(120)}
+
+
+def test_results_of_transforms_are_kept_for_all_actors(workers, tmp_path):
+    chain = [Scaled(2.0), Cache(str(tmp_path), "10MB")]
+    for found in (0, 40):
+        with Loader(range(40), transforms=chain, batch_size=4, num_workers=2, worker=workers) as loader:
+            assert np.concatenate(list(loader)).tolist() == [2.0 * value for value in range(40)]
+            assert loader.stats.from_cache == found
 
 
 def wait_a_little(value):
