@@ -26,6 +26,8 @@ from dataload.terminal import open_terminal
 _OTHERS = {
     "features": "benchmarks.features.command",
     "augmentations": "benchmarks.augmentations",
+    "auto": "benchmarks.auto",
+    "cache": "benchmarks.cache",
     "gpu": "benchmarks.gpu",
     "peers": "benchmarks.peers",
     "ray": "benchmarks.ray",
@@ -90,8 +92,9 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks",
         description="dataload next to its peers. `python -m benchmarks features` times features without a loader, "
-        "`augmentations` augmentations, `gpu` the copy to a device, `ray` the workers of a cluster, `scale` a very "
-        "large data set and job; `peers` installs those that need an environment of their own.",
+        "`augmentations` augmentations, `auto` the choice of workers, `cache` features that were kept, `gpu` the copy "
+        "to a device, `ray` the workers of a cluster, `scale` a very large data set and job; `peers` installs those "
+        "that need an environment of their own.",
     )
     names = ", ".join(workload.name for workload in _RUN)
     parser.add_argument("workloads", nargs="*", type=_workload, metavar="WORKLOAD", help=f"one or more of: {names}")
