@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
+from pathlib import Path
 from statistics import median
 from typing import Any
 
@@ -26,6 +28,8 @@ from dataload.stats import StageTime
 _SLOWEST = 10
 # Batches that are replayed for the loop without loading: enough not to lie in the processor's cache.
 _REPLAYED = 8
+# A loop that waits for less of its time gains nothing: then nothing is tried.
+_WAITS = 0.02
 
 
 def examine(
@@ -58,99 +62,116 @@ def examine(
     >>> 0 < report.samples_per_second <= 4 / 0.001
     True
     """
-    take = _sleeper(step) if isinstance(step, int | float) else step
     has_loop = callable(step) or step > 0
-    lanes: dict[str, Lane] = {}
-    folders = []
+    take = partial(_sleep, step) if isinstance(step, int | float) else step
+    trials = _Trials(loader, take, seconds, on_progress)
     try:
         on_progress("the loop as it is")
-        base = lanes[""] = Lane(loader.with_options(), take)
-        first = base.window(seconds)
+        first = trials.base.window(seconds)
         report = report_of(
-            base.loader.stats,
+            trials.base.loader.stats,
             subject=subject,
             loader=repr(loader),
             machine=about(),
-            name=lambda index: describe(loader.source, index),
+            name=partial(describe, loader.source),
             memory=memory_in_use(),
         )
         free = None
         if has_loop:
             on_progress("the loop without loading")
-            batches = base.batches(_REPLAYED)
+            batches = trials.base.batches(_REPLAYED)
             free = free_rate(batches, first.samples / first.batches, take, seconds)
             del batches
         on_progress("single samples")
-        single = profile(base.loader, seconds)
-        to_try = remedies(base.loader, base.loader.stats, single)
-        if free is not None and first.waited < 0.02 * first.seconds:
-            to_try = []  # The loop does not wait: nothing can be gained.
-        failed: list[Tried] = []
-        for remedy in to_try:
-            on_progress(f"starting {remedy.change}")
-            try:
-                made = _on_trial(remedy, loader, first, seconds)
-                folders += folders_of(made)
-                lanes[remedy.change] = lane = Lane(made, take)
-                lane.window(seconds / 4)
-                if remedy.repeats:
-                    lane.window(seconds / 2)  # An epoch that fills the cache, and a part of the next.
-            except DataloadError as error:
-                failed.append(Tried(remedy.change, remedy.code, failed=str(error)))
-                if (lane_ := lanes.pop(remedy.change, None)) is not None:
-                    lane_.close()
-        seen: dict[str, list[Seen]] = {name: [] for name in lanes}
-        for number, name in turns(list(lanes), rounds):
-            on_progress(f"round {number + 1} of {rounds}: {name or 'as it is'}")
-            seen[name].append(lanes[name].window(seconds))
-        return advise(_put_together(report, base, first, free, single, to_try, seen, failed, loader), has_loop)
+        single = profile(trials.base.loader, seconds)
+        waits = free is None or first.waited >= _WAITS * first.seconds
+        for remedy in remedies(trials.base.loader, trials.base.loader.stats, single) if waits else ():
+            trials.start(remedy, first)
+        seen = trials.race(rounds)
+        report = _with_figures(report, trials.base.loader, seen[""], single)
+        return advise(replace(report, free_samples_per_second=free, tried=trials.found(seen)), has_loop)
     finally:
-        for lane in lanes.values():
+        trials.close()
+
+
+class _Trials:
+    """The loader as it is and loaders with a change, each in a lane of its own.
+
+    Args:
+        loader: as it is.
+        take: the training step.
+        seconds: of each measurement.
+        on_progress: told what is being done.
+    """
+
+    def __init__(self, loader: Loader, take: Step, seconds: float, on_progress: Callable[[str], None]) -> None:
+        self._loader, self._take, self._seconds, self._on_progress = loader, take, seconds, on_progress
+        self._folders: list[Path] = []
+        self._failed: list[Tried] = []
+        self._remedies: list[Remedy] = []
+        self.base = Lane(loader.with_options(), take)
+        self._lanes = {"": self.base}
+
+    def start(self, remedy: Remedy, first: Seen) -> None:
+        """Make a loader with a change, and run it until it is warm; one that cannot be is noted."""
+        self._on_progress(f"starting {remedy.change}")
+        lane = None
+        try:
+            made = remedy.make()
+            self._folders += folders_of(made)
+            lane = Lane(self._repeating(made, first) if remedy.repeats else made, self._take)
+            # Of a cache: an epoch that fills it, and a part of the next.
+            lane.window(self._seconds * (0.75 if remedy.repeats else 0.25))
+        except DataloadError as error:
+            self._failed.append(Tried(remedy.change, remedy.code, failed=str(error)))
+            if lane is not None:
+                lane.close()
+        else:
+            self._remedies.append(remedy)
+            self._lanes[remedy.change] = lane
+
+    def _repeating(self, made: Loader, first: Seen) -> Loader:
+        """Return a loader of so few of its samples that all of them come again within the trial."""
+        batch = made.batch_size
+        if batch is None or made.options.sampler is not None:
+            return made
+        few = max(int(first.rate * self._seconds / 2) // batch, 4) * batch
+        return made if few >= len(made.source) else made.with_options(sampler=SubsetSampler(range(few)), shuffle=False)
+
+    def race(self, rounds: int) -> dict[str, list[Seen]]:
+        """Return what each lane has shown in each round."""
+        seen: dict[str, list[Seen]] = {name: [] for name in self._lanes}
+        for number, name in turns(list(self._lanes), rounds):
+            self._on_progress(f"round {number + 1} of {rounds}: {name or 'as it is'}")
+            seen[name].append(self._lanes[name].window(self._seconds))
+        return seen
+
+    def found(self, seen: dict[str, list[Seen]]) -> tuple[Tried, ...]:
+        """Return what each change has brought, the best first, and those that could not be tried."""
+        tried = [
+            Tried(
+                remedy.change,
+                remedy.code,
+                median(one.rate for one in seen[remedy.change]),
+                median(one.rate / other.rate for one, other in zip(seen[remedy.change], seen[""], strict=True)),
+            )
+            for remedy in self._remedies
+        ]
+        return (*sorted(tried, key=lambda one: -one.gain), *self._failed)
+
+    def close(self) -> None:
+        """End all workers, and delete what was kept for trials."""
+        for lane in self._lanes.values():
             lane.close()
-        for folder in folders:
+        for folder in self._folders:
             leave_cache(folder)
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _on_trial(remedy: Remedy, loader: Loader, first: Seen, seconds: float) -> Loader:
-    made = remedy.make()
-    if not remedy.repeats:
-        return made
-    # An epoch of so few samples that all of them come again within the trial.
-    batch = loader.batch_size or 1
-    few = max(int(first.rate * seconds / 2) // batch, 4) * batch
-    if few >= len(loader.source) or loader.batch_size is None:
-        return made
-    indices = SubsetSampler(range(few)) if loader.options.sampler is None else None
-    return made if indices is None else made.with_options(sampler=indices, shuffle=False)
-
-
-def _put_together(
-    report: Report,
-    base: Lane,
-    first: Seen,
-    free: float | None,
-    single: Profile,
-    to_try: list[Remedy],
-    seen: dict[str, list[Seen]],
-    failed: list[Tried],
-    loader: Loader,
-) -> Report:
-    rate = median(one.rate for one in seen[""])
-    tried = [
-        Tried(
-            remedy.change,
-            remedy.code,
-            median(one.rate for one in seen[remedy.change]),
-            median(one.rate / other.rate for one, other in zip(seen[remedy.change], seen[""], strict=True)),
-        )
-        for remedy in to_try
-        if remedy.change in seen
-    ]
+def _with_figures(report: Report, loader: Loader, seen: Sequence[Seen], single: Profile) -> Report:
+    """Return the report with what the rounds and single samples have shown; its batches are those of before."""
+    stats = loader.stats
     slow = sorted(zip(single.seconds, single.names, strict=True), reverse=True)[:_SLOWEST]
-    stats = base.loader.stats
-    total = seen[""] or [first]
-    seconds, waited = sum(one.seconds for one in total), sum(one.waited for one in total)
     return replace(
         report,
         worker=stats.worker,
@@ -158,13 +179,11 @@ def _put_together(
         stages=stats.stages,
         work_seconds=stats.work_seconds,
         ready_seconds=stats.ready_seconds,
-        batches=sum(one.batches for one in total),
-        samples=sum(one.samples for one in total),
-        seconds=seconds,
-        wait_seconds=waited,
-        samples_per_second=rate,
-        free_samples_per_second=free,
-        tried=(*sorted(tried, key=lambda one: -one.gain), *failed),
+        batches=sum(one.batches for one in seen),
+        samples=sum(one.samples for one in seen),
+        seconds=sum(one.seconds for one in seen),
+        wait_seconds=sum(one.waited for one in seen),
+        samples_per_second=median(one.rate for one in seen),
         sample_seconds=single.seconds,
         slowest=tuple(Slow(name, taken) for taken, name in slow),
         gil=single.gil,
@@ -172,9 +191,6 @@ def _put_together(
     )
 
 
-def _sleeper(seconds: float) -> Step:
-    def step(batch: Any) -> None:
-        if seconds:
-            time.sleep(seconds)
-
-    return step
+def _sleep(seconds: float, batch: Any) -> None:
+    if seconds:
+        time.sleep(seconds)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from dataload.cache.entries import VALUE
 from dataload.cache.folder import survey
 from dataload.caching import Cache
 from dataload.chain import CacheTransform, RandomBatchTransform, RandomTransform
@@ -58,7 +59,7 @@ def remedies(loader: Loader, seen: LoaderStats, profile: Profile) -> list[Remedy
         profile: of single samples.
     """
     found = [
-        *_caches(loader, profile, seen),
+        *_caches(loader, profile),
         *_reading(loader, profile),
         *_blocks(loader, seen),
         *_workers(loader, seen),
@@ -114,11 +115,11 @@ def _prefetch(loader: Loader, seen: LoaderStats) -> Iterator[Remedy]:
             yield Remedy(f"{code}: less memory in use", code, lambda: loader.with_options(prefetch_factor=1))
 
 
-def _caches(loader: Loader, profile: Profile, seen: LoaderStats) -> Iterator[Remedy]:
+def _caches(loader: Loader, profile: Profile) -> Iterator[Remedy]:
     stages = loader.pipeline.stages
     for stage in stages:
         if isinstance(stage.transform, CacheTransform):
-            yield from _larger(loader, stage, seen)
+            yield from _larger(loader, stage)
             return
     total = sum(profile.wall.values())
     for place in _cache_places(stages):
@@ -174,13 +175,13 @@ def _with_stage(loader: Loader, place: int, field: Any, transform: Any, replaces
     return loader.with_options(transforms=rows)
 
 
-def _larger(loader: Loader, stage: Stage, seen: LoaderStats) -> Iterator[Remedy]:
+def _larger(loader: Loader, stage: Stage) -> Iterator[Remedy]:
     """A Cache that is there, and full before all results are in it."""
     assert isinstance(stage.transform, CacheTransform)
     folder, limit = stage.transform.place()
     with suppress(OSError):
         usage = survey(folder)
-        held = sum(usage.values.values())
+        held = usage.values.get(VALUE, 0)
         if not held or usage.size < 0.8 * limit or held >= len(loader.source):
             return
         wanted = max(int(1.3 * usage.size / held * len(loader.source)), 1_000_000)

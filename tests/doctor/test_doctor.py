@@ -122,7 +122,7 @@ def test_every_form_says_the_same(report, tmp_path):
 def test_the_trace_has_every_batch_once_and_nothing_before_it_begins(report):
     events = trace_of(report)["traceEvents"]
     made = [event["name"] for event in events if event["name"].startswith("batch ")]
-    assert sorted(made) == sorted(f"batch {batch.number}" for batch in report.recent) and len(made) > 3
+    assert sorted(made) == sorted(f"batch {batch.number}" for batch in report.recent) and made
     assert all(event["ts"] >= 0 and event["dur"] >= 0 for event in events if event["ph"] == "X")
     rows = {}
     for event in sorted((e for e in events if e["ph"] == "X"), key=lambda event: event["ts"]):
