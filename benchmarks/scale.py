@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from benchmarks import PACKAGES
 from dataload import ArraySource, Loader
 from dataload.counts import NOTHING
+from dataload.laps import Times
 from dataload.measuring import Table, about, describe
 from dataload.sharding import Shard as Rank
 from dataload.shards.columns import Columns, Entry, map_file
@@ -36,6 +37,8 @@ from dataload.workers import Result, Task, WorkerStatistics
 from dataload.workers import messages as wire
 
 _BATCH = 64
+# Of reading, two transforms and collating.
+_TIMES = Times(1.0, 2.0, (0.1,) * 4, (0.1,) * 4, (7, 0.1))
 _SAMPLE_BYTES = 16_384
 # Of a message: the two sizes in front of it.
 _FRAME = 16
@@ -209,7 +212,7 @@ def driver(options: argparse.Namespace) -> Iterator[list[str]]:
             (time.process_time(), time.thread_time(), time.perf_counter()), (cpu, thread, wall), strict=True
         ))  # fmt: skip
     order = wire.write_order(wire.Order(Task(0, 0, np.arange(_BATCH)), [0]))
-    made = wire.write_header(wire.Made(0, 0.1, NOTHING, Manifest([], [], [(0, 0, rows[:_BATCH].nbytes)])))
+    made = wire.write_header(wire.Made(0, 0.1, NOTHING, _TIMES, Manifest([], [], [(0, 0, rows[:_BATCH].nbytes)])))
     body, _ = wire.write_body(wire.Body(rows[:_BATCH], None))
     yield ["CPU for a batch, all threads", f"{1e6 * cpu:.0f} µs, {1e6 * thread:.0f} of them the training loop's"]
     yield ["batches per second, two workers", f"{1 / wall:,.0f}"]
