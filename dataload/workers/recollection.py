@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import time
 from collections.abc import Container, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -23,8 +22,6 @@ from dataload.version import VERSION
 from dataload.workers.base import Choice
 
 SWITCH = "DATALOAD_REMEMBER"
-# Machines and libraries change; what is older is found out anew.
-_DAYS = 30
 
 
 class Recollection:
@@ -48,8 +45,6 @@ class Recollection:
             return None
         # Whatever stands there: what cannot be read is found out anew.
         with suppress(OSError, ValueError, TypeError, KeyError):
-            if time.time() - self._path.stat().st_mtime > _DAYS * 86_400:
-                return None
             found = json.loads(self._path.read_text())
             kind, self.words = found["worker"], str(found["reason"])
             return kind if kind in candidates else None

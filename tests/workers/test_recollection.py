@@ -85,8 +85,9 @@ def test_nothing_is_kept_where_that_is_switched_off_or_cannot_be(folder, monkeyp
 
 def test_work_that_is_over_soon_never_starts_a_process(folder, monkeypatch):
     monkeypatch.setattr("dataload.workers.auto._PATIENCE_SECONDS", 60.0)
+    before = psutil.Process().children()
     with Loader(range(400), transforms=one_at_a_time, batch_size=4, num_workers=2, worker="auto") as loader:
         for _ in range(2):
             assert np.array_equal(np.concatenate(list(loader)), np.arange(400))
-        assert psutil.Process().children() == []
+        assert set(psutil.Process().children()) <= set(before)
         assert loader.stats.choice is None or loader.stats.choice.worker == "thread"
