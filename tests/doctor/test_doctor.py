@@ -22,31 +22,22 @@ from dataload.report.trace import trace_of
 from dataload.report.verdict import advise
 from dataload.stats import StageTime
 
-
-@pytest.mark.slow
-@pytest.mark.timeout(120)
-@pytest.mark.parametrize("name", ["slow reads", "one of five"])
-def test_the_right_stage_and_the_right_change_are_named(name, tmp_path):
-    # Those of which the right change brings several times as much as any other; `make soak` tries all of them.
-    loader, step = planted.make(name, tmp_path)
-    report = examine(loader, step=step, seconds=0.3, rounds=1)
-    assert planted.is_right(name, report), (report.advice, report.stages, report.tried)
-    assert all(one.gain > 0 or one.failed for one in report.tried)
+# Those of which the right change brings several times as much as any other, however busy the machine is.
+SURE = ("slow reads", "one of five")
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
 def test_nineteen_of_twenty_verdicts_are_right(budget, tmp_path):
-    if budget == 1:
-        return  # Minutes; the test above is what there is time for.
-    wrong = []
+    wrong, names = [], SURE if budget == 1 else tuple(planted.RIGHT)
     for number in range(budget):
-        for name in planted.RIGHT:
+        for name in names:
             loader, step = planted.make(name, tmp_path / f"{number}-{name}")
-            report = examine(loader, step=step, seconds=0.5)
+            report = examine(loader, step=step, seconds=0.3 if budget == 1 else 0.5, rounds=1 if budget == 1 else 3)
+            assert all(one.gain > 0 or one.failed for one in report.tried)
             if not planted.is_right(name, report):
                 wrong.append((name, report.advice))
-    assert len(wrong) <= budget * len(planted.RIGHT) / 20, wrong
+    assert len(wrong) <= budget * len(names) / 20, wrong
 
 
 def seen(waited, free, tried=(), batches=100):
