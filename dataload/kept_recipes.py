@@ -158,7 +158,7 @@ def _versions() -> dict[str, Any]:
     return {
         "numerics of dataload": NUMERICS,
         "processor": platform.machine(),
-        **{name: _version(name) for name in (*_COMPUTE, *_COMPUTE_FAST) if name in _COMPUTE or name in fast},
+        **{name: _version(name) for name in (*_COMPUTE, *fast)},
     }
 
 

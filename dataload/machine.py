@@ -1,4 +1,4 @@
-"""What this process may use of the machine."""
+"""What this process may use of the machine, and where it may keep things."""
 
 from __future__ import annotations
 
@@ -26,3 +26,12 @@ def _cgroup_quota(root: Path = Path("/sys/fs/cgroup")) -> float | None:
         period_us = int((root / "cpu" / "cpu.cfs_period_us").read_text())
         return quota_us / period_us if quota_us > 0 else None
     return None
+
+
+def user_cache() -> Path | None:
+    """Return the library's folder in the user's cache ($XDG_CACHE_HOME or ~/.cache); None for a user without a home."""
+    base = os.environ.get("XDG_CACHE_HOME", "")
+    try:
+        return (Path(base) if Path(base).is_absolute() else Path.home() / ".cache") / "dataload"
+    except RuntimeError:
+        return None

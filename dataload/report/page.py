@@ -17,11 +17,10 @@ _COLORS = 8
 
 _STYLE = """
 :root{color-scheme:light dark;--bg:#fff;--fg:#1b1f24;--dim:#59636e;--line:#d1d9e0;--c0:#0969da;--c1:#bf3989;
---c2:#1a7f37;--c3:#9a6700;--c4:#8250df;--c5:#cf222e;--c6:#1b7c83;--c7:#6e7781;--good:#1a7f37;--wait:#cf222e;
---ready:#d1d9e0}
+--c2:#1a7f37;--c3:#9a6700;--c4:#8250df;--c5:#cf222e;--c6:#1b7c83;--c7:#6e7781;--good:#1a7f37;--wait:#cf222e}
 @media(prefers-color-scheme:dark){:root{--bg:#0d1117;--fg:#e6edf3;--dim:#9198a1;--line:#3d444d;--c0:#4493f8;
 --c1:#f778ba;--c2:#3fb950;--c3:#d29922;--c4:#ab7df8;--c5:#f85149;--c6:#39c5cf;--c7:#9198a1;--good:#3fb950;
---wait:#f85149;--ready:#3d444d}}
+--wait:#f85149}}
 *{box-sizing:border-box}
 body{margin:0 auto;padding:1rem;max-width:70rem;background:var(--bg);color:var(--fg);
 font:1rem/1.5 system-ui,sans-serif}

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dataload.errors import ConfigError, DataloadError, DecodeError, SourceNotFound, StorageError
+from dataload.machine import user_cache
 from dataload.samplers.base import IndexArray
 from dataload.shards.columns import Columns, decode, encode, open_columns
 from dataload.shards.scanning import Scan as Scan
@@ -258,13 +259,11 @@ def _kept(data: Iterable[bytes], path: str | None, columns: Columns) -> Columns:
 
 def _cache_path(*identity: str) -> str | None:
     """Return where in the user's cache folder an index is kept; None where there is no such folder."""
-    base = os.environ.get("XDG_CACHE_HOME", "")
-    try:
-        folder = Path(base) if Path(base).is_absolute() else Path.home() / ".cache"
-    except RuntimeError:  # A user without a home.
+    folder = user_cache()
+    if folder is None:
         return None
     digest = hashlib.blake2b("\0".join(identity).encode("utf-8", "surrogateescape"), digest_size=16)
-    return str(folder / "dataload" / "index" / f"{digest.hexdigest()}.arrow")
+    return str(folder / "index" / f"{digest.hexdigest()}.arrow")
 
 
 def _identity(shard: Shard) -> str:

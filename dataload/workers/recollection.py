@@ -15,7 +15,7 @@ from typing import Any
 
 from dataload.code import code_digest
 from dataload.errors import ChainError
-from dataload.machine import usable_cores
+from dataload.machine import usable_cores, user_cache
 from dataload.pipeline import Pipeline
 from dataload.registry import encode
 from dataload.version import VERSION
@@ -62,13 +62,11 @@ class Recollection:
 
 
 def _path(pipeline: Pipeline, count: int) -> Path | None:
-    base = os.environ.get("XDG_CACHE_HOME", "")
-    try:
-        folder = Path(base) if Path(base).is_absolute() else Path.home() / ".cache"
-    except RuntimeError:  # a user without a home
+    folder = user_cache()
+    if folder is None:
         return None
     said = json.dumps([VERSION, count, usable_cores(), *_parts(pipeline)])
-    return folder / "dataload" / "auto" / f"{hashlib.blake2b(said.encode(), digest_size=16).hexdigest()}.json"
+    return folder / "auto" / f"{hashlib.blake2b(said.encode(), digest_size=16).hexdigest()}.json"
 
 
 def _parts(pipeline: Pipeline) -> Iterator[Any]:
